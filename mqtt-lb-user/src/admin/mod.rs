@@ -1,0 +1,1 @@
+//! The control surface: unix admin socket and HTTP endpoints.

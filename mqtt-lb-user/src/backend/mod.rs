@@ -1,0 +1,1 @@
+//! Pools of broker nodes: state, health checks, PROXY protocol header.

@@ -1,0 +1,1 @@
+//! The first packet of a client: CONNECT, read incrementally and sans-IO.

@@ -1,0 +1,1 @@
+//! The ways to forward an established flow, behind one trait.

@@ -1,0 +1,1 @@
+//! One connection: accept, sniff, route, dial, relay, hand over, end.

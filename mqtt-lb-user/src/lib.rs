@@ -1,0 +1,17 @@
+//! The userspace half of mqtt-lb: everything but the command line.
+//!
+//! `connect`, `affinity` and the state machines of `backend` are sans-IO: no
+//! sockets, no runtime, no clock but the one passed in. `flow` is one
+//! connection's life and knows the data paths only through their trait.
+//! `admin` reads and commands; nothing imports it.
+
+pub mod admin;
+pub mod affinity;
+pub mod backend;
+pub mod config;
+pub mod connect;
+pub mod datapath;
+pub mod flow;
+pub mod metrics;
+pub mod server;
+pub mod session;

@@ -1,0 +1,3 @@
+//! The `mqtt-lb` program.
+
+fn main() {}

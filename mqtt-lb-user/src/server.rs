@@ -1,0 +1,1 @@
+//! Wires listeners, workers, pools, admin and signals into one process.
