@@ -1,0 +1,192 @@
+//! Every metric of the program, in one place. Never a client id as a label.
+
+mod handles;
+mod labels;
+
+use std::fmt;
+
+use prometheus_client::encoding::text;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::registry::{Metric, Registry};
+
+pub use handles::{
+    BackendMetrics, ListenerMetrics, PathMetrics, PoolMetrics, path_name, sticky_name,
+};
+pub use labels::{
+    BackendErrorLabels, BackendLabels, DirectionLabels, ListenerLabels, PathLabels,
+    PathReasonLabels, RefusedLabels, ResultLabels, StickyLabels,
+};
+
+/// All metrics, shared by every thread.
+///
+/// A place that counts often takes its handle once ([`Metrics::listener`],
+/// [`Metrics::pool`], [`Metrics::backend`], [`Metrics::path`]).
+pub struct Metrics {
+    /// `mqttlb_connections_total{listener}`: connections accepted.
+    pub accepted: Family<ListenerLabels, Counter>,
+    /// `mqttlb_open_connections{listener}`: connections open now.
+    pub connections: Family<ListenerLabels, Gauge>,
+    /// `mqttlb_pending_connections{listener}`: connections without a whole CONNECT.
+    pub pending: Family<ListenerLabels, Gauge>,
+    /// `mqttlb_refused_total{listener,reason}`: connections refused, by reason.
+    pub refused: Family<RefusedLabels, Counter>,
+    /// `mqttlb_sessions_total{pool,backend}`: flows that reached a backend.
+    pub sessions: Family<BackendLabels, Counter>,
+    /// `mqttlb_backend_connections{pool,backend}`: flows on a backend now.
+    pub backend_connections: Family<BackendLabels, Gauge>,
+    /// `mqttlb_backend_errors_total{pool,backend,reason}`: failed tries to reach a backend.
+    pub backend_errors: Family<BackendErrorLabels, Counter>,
+    /// `mqttlb_backend_up{pool,backend}`: 1 when new clients may go there.
+    pub backend_up: Family<BackendLabels, Gauge>,
+    /// `mqttlb_sticky_total{pool,result}`: hit, new, moved, none.
+    pub sticky: Family<StickyLabels, Counter>,
+    /// `mqttlb_bytes_total{direction}`: bytes forwarded.
+    pub bytes: Bytes,
+    /// `mqttlb_datapath_flows{path}`: flows on each data path now.
+    pub path_flows: Family<PathLabels, Gauge>,
+    /// `mqttlb_datapath_moves_total{path,reason}`: moves onto a path.
+    pub path_moves: Family<PathReasonLabels, Counter>,
+    /// `mqttlb_datapath_refused_total{path,reason}`: hand-overs refused.
+    pub path_refused: Family<PathReasonLabels, Counter>,
+    /// `mqttlb_datapath_available{path}`: 1 when this host can run the path.
+    pub path_available: Family<PathLabels, Gauge>,
+    /// `mqttlb_buffered_bytes`: bytes of clients and brokers held in userspace.
+    pub buffered: Gauge,
+    /// `mqttlb_config_reloads_total{result}`: configurations read again.
+    pub reloads: Reloads,
+    registry: Registry,
+}
+
+/// `mqttlb_bytes_total`, by direction.
+pub struct Bytes {
+    /// Client to broker, without the PROXY header.
+    pub up: Counter,
+    /// Broker to client.
+    pub down: Counter,
+}
+
+/// `mqttlb_config_reloads_total`, by result.
+pub struct Reloads {
+    /// The new configuration runs.
+    pub ok: Counter,
+    /// The new configuration was refused, the old one runs on.
+    pub refused: Counter,
+}
+
+impl Metrics {
+    /// All metrics at zero, without series of listeners, pools and backends.
+    pub fn new() -> Self {
+        let mut registry = Registry::with_prefix("mqttlb");
+        let r = &mut registry;
+        let bytes: Family<DirectionLabels, Counter> =
+            add(r, "bytes", "Bytes forwarded, up = client to broker");
+        let reloads: Family<ResultLabels, Counter> =
+            add(r, "config_reloads", "Configurations read again");
+        Self {
+            accepted: add(r, "connections", "Connections accepted"),
+            connections: add(r, "open_connections", "Connections open now"),
+            pending: add(
+                r,
+                "pending_connections",
+                "Connections without a whole CONNECT",
+            ),
+            refused: add(r, "refused", "Connections refused"),
+            sessions: add(r, "sessions", "Flows that reached a backend"),
+            backend_connections: add(r, "backend_connections", "Flows on the backend now"),
+            backend_errors: add(r, "backend_errors", "Failed tries to reach the backend"),
+            backend_up: add(r, "backend_up", "1 when new clients may go to the backend"),
+            sticky: add(r, "sticky", "Clients by what the stick table answered"),
+            bytes: Bytes {
+                up: bytes.get_or_create_owned(&DirectionLabels { direction: "up" }),
+                down: bytes.get_or_create_owned(&DirectionLabels { direction: "down" }),
+            },
+            path_flows: add(r, "datapath_flows", "Flows on the data path now"),
+            path_moves: add(r, "datapath_moves", "Moves of a flow onto the data path"),
+            path_refused: add(r, "datapath_refused", "Hand-overs to the data path refused"),
+            path_available: add(r, "datapath_available", "1 when this host can run the path"),
+            buffered: add(r, "buffered_bytes", "Bytes of flows held in userspace"),
+            reloads: Reloads {
+                ok: reloads.get_or_create_owned(&ResultLabels { result: "ok" }),
+                refused: reloads.get_or_create_owned(&ResultLabels { result: "refused" }),
+            },
+            registry,
+        }
+    }
+
+    /// OpenMetrics text of these metrics and of `sampled`, which holds what is
+    /// read at scrape time.
+    ///
+    /// # Errors
+    /// Only when a collector in `sampled` fails.
+    pub fn encode(&self, sampled: &Registry) -> Result<String, fmt::Error> {
+        let mut out = String::new();
+        text::encode_registry(&mut out, &self.registry)?;
+        text::encode_registry(&mut out, sampled)?;
+        text::encode_eof(&mut out)?;
+        Ok(out)
+    }
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+fn add<M: Metric + Clone + Default>(registry: &mut Registry, name: &str, help: &str) -> M {
+    let metric = M::default();
+    registry.register(name, help, metric.clone());
+    metric
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::affinity::Sticky;
+    use crate::config::PathKind;
+
+    fn text(metrics: &Metrics) -> String {
+        metrics.encode(&Registry::default()).expect("encodes")
+    }
+
+    #[test]
+    fn handles_and_families_are_the_same_series() {
+        let metrics = Metrics::new();
+        metrics.listener("mqtt").accepted.inc_by(3);
+        metrics.listener("mqtt").refused("tls");
+        metrics.pool("emqx").sticky(Sticky::Moved).inc();
+        metrics.backend("emqx", "emqx1").up.set(1);
+        metrics.backend("emqx", "emqx1").error("timeout");
+        metrics.path(PathKind::Sockmap).moved("quiet");
+        metrics.bytes.down.inc_by(7);
+        let text = text(&metrics);
+        for line in [
+            "mqttlb_connections_total{listener=\"mqtt\"} 3",
+            "mqttlb_open_connections{listener=\"mqtt\"} 0",
+            "mqttlb_refused_total{listener=\"mqtt\",reason=\"tls\"} 1",
+            "mqttlb_sticky_total{pool=\"emqx\",result=\"moved\"} 1",
+            "mqttlb_sticky_total{pool=\"emqx\",result=\"hit\"} 0",
+            "mqttlb_backend_up{pool=\"emqx\",backend=\"emqx1\"} 1",
+            "mqttlb_backend_errors_total{pool=\"emqx\",backend=\"emqx1\",reason=\"timeout\"} 1",
+            "mqttlb_datapath_moves_total{path=\"sockmap\",reason=\"quiet\"} 1",
+            "mqttlb_bytes_total{direction=\"down\"} 7",
+            "mqttlb_config_reloads_total{result=\"ok\"} 0",
+        ] {
+            assert!(text.lines().any(|l| l == line), "no line {line} in\n{text}");
+        }
+    }
+
+    #[test]
+    fn the_text_ends_once_and_names_are_unique() {
+        let text = text(&Metrics::new());
+        assert_eq!(text.matches("# EOF").count(), 1);
+        assert!(text.ends_with("# EOF\n"));
+        let mut names: Vec<_> = text.lines().filter(|l| l.starts_with("# TYPE ")).collect();
+        let all = names.len();
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), all, "a metric is registered twice");
+    }
+}
