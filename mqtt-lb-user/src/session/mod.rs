@@ -1,13 +1,24 @@
 //! What is known of a session when it ends: its log line.
 
-use std::net::SocketAddr;
-use std::time::Duration;
+mod line;
+mod termination;
 
-use crate::config::PathKind;
+use std::net::SocketAddr;
+use std::time::{Duration, SystemTime};
+
+use crate::affinity::Sticky;
+use crate::config::{LogFormat, PathKind};
+
+pub use termination::End;
+
+/// `tracing` target of the session lines.
+pub const TARGET: &str = "session";
 
 /// One finished connection, for the log.
 #[derive(Debug, Clone)]
 pub struct Session {
+    /// When the connection was accepted.
+    pub accepted: SystemTime,
     /// The client's address.
     pub client: SocketAddr,
     /// Name of the listener.
@@ -25,9 +36,9 @@ pub struct Session {
     /// CONNACK return or reason code.
     pub connack: Option<u8>,
     /// How the stick table answered.
-    pub sticky: Option<crate::affinity::Sticky>,
-    /// Accept to the routed CONNECT (HAProxy's Tw).
-    pub waited: Duration,
+    pub sticky: Option<Sticky>,
+    /// Accept to the routed CONNECT (HAProxy's Tw); `None` when it did not come.
+    pub waited: Option<Duration>,
     /// Routed CONNECT to the established backend connection (HAProxy's Tc).
     pub connecting: Option<Duration>,
     /// Accept to the end (HAProxy's Tt).
@@ -42,23 +53,12 @@ pub struct Session {
     pub end: End,
 }
 
-/// Why a session ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum End {
-    /// The client closed first.
-    ClientClosed,
-    /// The client's connection was reset or timed out.
-    ClientAborted,
-    /// The backend closed first.
-    BackendClosed,
-    /// The backend's connection was reset or timed out.
-    BackendAborted,
-    /// CONNECT was refused; the reason is a metric label.
-    Refused(&'static str),
-    /// No backend could be reached.
-    NoBackend,
-    /// The balancer shut down.
-    Shutdown,
-    /// What was queued could not be delivered within the drain time.
-    DrainTimeout,
+impl Session {
+    /// Writes the session's line to the log, in the shape that `format` asks for.
+    pub fn log(&self, format: LogFormat) {
+        match format {
+            LogFormat::Text => tracing::info!(target: TARGET, "{}", line::Text(self)),
+            LogFormat::Json => tracing::info!(target: TARGET, "{}", line::json(self)),
+        }
+    }
 }
