@@ -1,4 +1,58 @@
 //! Which backend a client belongs to: stick table and balancing, sans-IO.
+//!
+//! [`Affinity`] is the whole of a pool's routing. It asks the [`StickTable`]
+//! first and a [`Balancer`] second, and answers with backends in order of
+//! preference, so that failover is "the next one". Nothing here opens a socket
+//! or reads a clock: the caller passes the time and what it knows of its
+//! backends.
+
+pub mod balance;
+mod route;
+pub mod table;
+
+use std::net::SocketAddr;
+
+pub use balance::Balancer;
+pub use route::Affinity;
+pub use table::{Cursor, Row, StickTable};
+
+/// A backend's number: stable per pool and name for the life of the process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct BackendId(pub u32);
+
+/// A backend as the configuration knows it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Server {
+    /// Its number.
+    pub id: BackendId,
+    /// Address and port of its MQTT listener; the consistent hash is made of them.
+    pub address: SocketAddr,
+    /// Share of new clients relative to the others; 0 takes none.
+    pub weight: u32,
+}
+
+/// A backend as it is at the moment of a choice.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Candidate {
+    /// Its number.
+    pub id: BackendId,
+    /// Share of new clients relative to the others; 0 takes none.
+    pub weight: u32,
+    /// Connections it has now.
+    pub connections: u64,
+    /// It may get new clients: up and ready.
+    pub usable: bool,
+    /// It may get clients that the table sends there: up, and ready or draining.
+    pub sticky_ok: bool,
+}
+
+impl Candidate {
+    /// Whether balancing may choose it: usable, and with a weight.
+    #[must_use]
+    pub fn takes_new_clients(&self) -> bool {
+        self.usable && self.weight > 0
+    }
+}
 
 /// How the stick table answered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,0 +1,250 @@
+//! The stick table: which backend each client id belongs to.
+//!
+//! HAProxy's `stick-table type string`, but for the whole, byte-exact key: an
+//! entry expires a fixed time after its last match, and a full table evicts the
+//! entry matched longest ago, or refuses new ones (`nopurge`). As all entries
+//! live equally long, the order of their last match is also the order in which
+//! they expire.
+//!
+//! Memory is bounded: an entry costs 40 bytes, 4 to 8 of index, and its key; and
+//! all keys together get 256 bytes for each entry the table has room for, which
+//! counts like the number of entries when it is used up. A table of 100,000
+//! stays under 32 MB even if every client sends an id of 64 KiB.
+
+mod page;
+mod slab;
+
+use std::time::{Duration, Instant};
+
+pub use page::{Cursor, Row};
+use slab::{Slab, Slot};
+
+use super::{BackendId, Sticky};
+use crate::config::Stick;
+
+/// Bytes of key per entry of the table's size, on average.
+const KEY_BYTES: usize = 256;
+
+/// The longest key MQTT allows (MQTT 5.0, 1.5.4): any table has room for one.
+const LONGEST_KEY: usize = 65_535;
+
+/// Which backend each client id belongs to. Every operation on one key is O(1).
+pub struct StickTable {
+    slab: Slab,
+    stick: Stick,
+    /// Zero of the table's time: the first time it is told.
+    origin: Option<Instant>,
+    /// The latest time it was told, in nanoseconds.
+    clock: u64,
+    evictions: u64,
+}
+
+impl StickTable {
+    /// An empty table.
+    #[must_use]
+    pub fn new(stick: Stick) -> Self {
+        let stick = bounded(stick);
+        Self {
+            slab: Slab::new(stick.size),
+            stick,
+            origin: None,
+            clock: 0,
+            evictions: 0,
+        }
+    }
+
+    /// Takes over other settings. A new expire time holds for the entries that
+    /// are there, too. A smaller table evicts those matched longest ago, whatever
+    /// `nopurge` says. O(entries) when the size changes.
+    pub fn reconfigure(&mut self, stick: Stick) {
+        let stick = bounded(stick);
+        let resized = stick.size != self.stick.size;
+        self.stick = stick;
+        if resized {
+            while self.is_over(0, 0) && self.drop_oldest(true) {}
+            let mut slab = Slab::new(stick.size);
+            while let Some(at) = self.slab.oldest() {
+                let (touched, backend) = match self.slab.get(at) {
+                    Some(slot) => (slot.touched, slot.backend),
+                    None => break,
+                };
+                slab.insert(self.slab.remove(at), backend, touched);
+            }
+            self.slab = slab;
+        }
+    }
+
+    /// The backend of a key. The match refreshes the entry.
+    pub fn get(&mut self, now: Instant, key: &[u8]) -> Option<BackendId> {
+        let now = self.advance(now);
+        let (at, backend) = self.live(key, now)?;
+        self.slab.touch(at, now, backend);
+        Some(backend)
+    }
+
+    /// The backend of a key, without refreshing the entry.
+    #[must_use]
+    pub fn peek(&self, now: Instant, key: &[u8]) -> Option<BackendId> {
+        let slot = self.slab.get(self.slab.find(key)?)?;
+        self.left(slot, self.nanos(now)).map(|_| slot.backend)
+    }
+
+    /// Stores the backend of a key, refreshes the entry, and says what it said
+    /// before. [`Sticky::None`]: the table is full and refuses new entries.
+    pub fn set(&mut self, now: Instant, key: &[u8], backend: BackendId) -> Sticky {
+        let now = self.advance(now);
+        if let Some((at, before)) = self.live(key, now) {
+            self.slab.touch(at, now, backend);
+            return if before == backend {
+                Sticky::Hit
+            } else {
+                Sticky::Moved
+            };
+        }
+        while self.is_over(1, key.len()) {
+            if !self.drop_oldest(!self.stick.nopurge) {
+                return Sticky::None;
+            }
+        }
+        self.slab.insert(key.into(), backend, now);
+        Sticky::New
+    }
+
+    /// Removes the entry of a key and returns its backend.
+    pub fn remove(&mut self, now: Instant, key: &[u8]) -> Option<BackendId> {
+        let now = self.advance(now);
+        let (at, backend) = self.live(key, now)?;
+        self.slab.remove(at);
+        Some(backend)
+    }
+
+    /// Removes all entries and returns how many there were.
+    pub fn clear(&mut self) -> usize {
+        let removed = self.slab.len();
+        self.slab = Slab::new(self.stick.size);
+        removed
+    }
+
+    /// Removes a backend's entries and returns how many there were. O(entries).
+    pub fn clear_backend(&mut self, backend: BackendId) -> usize {
+        self.retain(|owner| owner != backend)
+    }
+
+    /// Keeps the entries whose backend pleases, and returns how many were removed.
+    /// O(entries).
+    pub fn retain(&mut self, keep: impl Fn(BackendId) -> bool) -> usize {
+        let before = self.slab.len();
+        for at in 1..self.slab.end() {
+            if self.slab.get(at).is_some_and(|slot| !keep(slot.backend)) {
+                self.slab.remove(at);
+            }
+        }
+        before - self.slab.len()
+    }
+
+    /// Frees at most `budget` expired entries and returns how many. Expired
+    /// entries are never matched or shown; this only gives their memory back.
+    pub fn expire(&mut self, now: Instant, budget: usize) -> usize {
+        self.advance(now);
+        (0..budget).take_while(|_| self.drop_oldest(false)).count()
+    }
+
+    /// Entries, with those that have expired and are not freed yet.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.slab.len()
+    }
+
+    /// Whether there are no entries.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Entries at most.
+    #[must_use]
+    pub fn capacity(&self) -> usize {
+        self.stick.size
+    }
+
+    /// Entries that were pushed out before they expired, since the start.
+    #[must_use]
+    pub fn evictions(&self) -> u64 {
+        self.evictions
+    }
+
+    /// Bytes of memory the table takes, with an estimate for the allocator.
+    #[must_use]
+    pub fn memory_bytes(&self) -> usize {
+        self.slab.memory_bytes()
+    }
+
+    /// Whether the table would be too large with so many more entries and bytes.
+    fn is_over(&self, entries: usize, bytes: usize) -> bool {
+        let budget = self.stick.size.saturating_mul(KEY_BYTES).max(LONGEST_KEY);
+        self.slab.len() + entries > self.stick.size || self.slab.key_bytes() + bytes > budget
+    }
+
+    /// Drops the entry matched longest ago if it has expired, or else if it may
+    /// be evicted.
+    fn drop_oldest(&mut self, evict: bool) -> bool {
+        let Some(at) = self.slab.oldest() else {
+            return false;
+        };
+        let live = self
+            .slab
+            .get(at)
+            .is_some_and(|slot| self.left(slot, self.clock).is_some());
+        if live && !evict {
+            return false;
+        }
+        self.evictions += u64::from(live);
+        self.slab.remove(at);
+        true
+    }
+
+    /// The unexpired entry of a key; an expired one is removed.
+    fn live(&mut self, key: &[u8], now: u64) -> Option<(u32, BackendId)> {
+        let at = self.slab.find(key)?;
+        let slot = self.slab.get(at)?;
+        let backend = slot.backend;
+        if self.left(slot, now).is_none() {
+            self.slab.remove(at);
+            return None;
+        }
+        Some((at, backend))
+    }
+
+    /// Time until an entry expires; `None` when it has.
+    fn left(&self, slot: &Slot, now: u64) -> Option<Duration> {
+        let age = Duration::from_nanos(now.saturating_sub(slot.touched));
+        self.stick
+            .expire
+            .checked_sub(age)
+            .filter(|left| !left.is_zero())
+    }
+
+    /// Tells the table the time. It never runs backwards: two threads may have
+    /// looked at the clock in another order than they got here.
+    fn advance(&mut self, now: Instant) -> u64 {
+        self.origin.get_or_insert(now);
+        self.clock = self.nanos(now);
+        self.clock
+    }
+
+    fn nanos(&self, now: Instant) -> u64 {
+        let since = self.origin.map_or(Duration::ZERO, |origin| {
+            now.saturating_duration_since(origin)
+        });
+        self.clock
+            .max(u64::try_from(since.as_nanos()).unwrap_or(u64::MAX))
+    }
+}
+
+/// Slots have 32-bit numbers.
+fn bounded(stick: Stick) -> Stick {
+    Stick {
+        size: stick.size.min(u32::MAX as usize - 1),
+        ..stick
+    }
+}
