@@ -1,1 +1,23 @@
-//! Pools of broker nodes: state, health checks, PROXY protocol header.
+//! Pools of broker nodes: their state, their health, and how they are reached.
+//!
+//! A [`Pool`] asks [`crate::affinity`] where a client belongs and hands back
+//! [`Backend`]s in order of preference; [`dial`] reaches one, [`proxy`] says who
+//! the client is. [`health`] and [`schedule`] are sans-IO; [`check`] and
+//! [`monitor`] do the talking.
+
+pub mod check;
+pub mod dial;
+pub mod health;
+pub mod monitor;
+mod node;
+mod pool;
+mod pools;
+pub mod proxy;
+mod registry;
+pub mod schedule;
+mod state;
+
+pub use node::{Backend, Lease};
+pub use pool::Pool;
+pub use pools::Pools;
+pub use state::{AdminState, UnknownState};

@@ -1,0 +1,228 @@
+//! One broker node and the connections on it.
+
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use arc_swap::ArcSwap;
+
+use super::AdminState;
+use super::health::{Change, State};
+use crate::affinity::{BackendId, Candidate, Server};
+use crate::config;
+use crate::metrics::{BackendLabels, BackendMetrics, Metrics};
+
+/// A broker node of a pool.
+///
+/// One object stands for a name of a pool as long as anything refers to it: it lives
+/// through reloads, which may change its address and weight, and a removed one lives
+/// until its last [`Lease`] ends.
+pub struct Backend {
+    /// Names the backend in the stick table.
+    pub id: BackendId,
+    /// Name of its pool.
+    pub pool: String,
+    /// Name within the pool.
+    pub name: String,
+    spec: ArcSwap<config::Backend>,
+    connections: AtomicU64,
+    admin: AtomicU8,
+    up: AtomicBool,
+    status: Mutex<Status>,
+    counters: BackendMetrics,
+    metrics: Arc<Metrics>,
+}
+
+/// What changes together with the `backend_up` metric.
+#[derive(Default)]
+struct Status {
+    health: State,
+    removed: bool,
+}
+
+impl Backend {
+    pub(super) fn new(
+        id: BackendId,
+        pool: &str,
+        spec: &config::Backend,
+        metrics: &Arc<Metrics>,
+    ) -> Self {
+        let backend = Self {
+            id,
+            pool: pool.to_owned(),
+            name: spec.name.clone(),
+            spec: ArcSwap::from_pointee(spec.clone()),
+            connections: AtomicU64::new(0),
+            admin: AtomicU8::new(AdminState::Ready as u8),
+            up: AtomicBool::new(true),
+            status: Mutex::default(),
+            counters: metrics.backend(pool, &spec.name),
+            metrics: Arc::clone(metrics),
+        };
+        backend.publish(&backend.status());
+        backend
+    }
+
+    /// Where its MQTT listener is.
+    pub fn address(&self) -> SocketAddr {
+        self.spec.load().address
+    }
+
+    /// Share of new clients relative to the others; 0 takes none.
+    pub fn weight(&self) -> u32 {
+        self.spec.load().weight
+    }
+
+    /// Flows on the backend now: [`Lease`]s alive.
+    pub fn connections(&self) -> u64 {
+        self.connections.load(Relaxed)
+    }
+
+    /// What the operator wants of it.
+    pub fn admin_state(&self) -> AdminState {
+        AdminState::from_u8(self.admin.load(Relaxed))
+    }
+
+    /// Sets what the operator wants of it; live connections stay. Holds until the
+    /// backend is removed or the process ends.
+    pub fn set_admin_state(&self, state: AdminState) {
+        let status = self.status();
+        let before = AdminState::from_u8(self.admin.swap(state as u8, Relaxed));
+        if before != state {
+            tracing::info!("backend {}/{} is set to {state}", self.pool, self.name);
+        }
+        self.publish(&status);
+    }
+
+    /// Whether its health checks (or their absence) say that it is alive.
+    pub fn is_up(&self) -> bool {
+        self.up.load(Relaxed)
+    }
+
+    /// Whether new clients may go there.
+    pub fn takes_new(&self) -> bool {
+        self.is_up() && self.admin_state() == AdminState::Ready && self.weight() > 0
+    }
+
+    /// Whether clients that the stick table sends there may go there.
+    pub fn takes_known(&self) -> bool {
+        self.is_up() && self.admin_state() != AdminState::Maint
+    }
+
+    /// Counts a connection until the lease is dropped.
+    pub fn open(self: &Arc<Self>) -> Lease {
+        self.connections.fetch_add(1, Relaxed);
+        self.counters.connections.inc();
+        Lease {
+            backend: Arc::clone(self),
+        }
+    }
+
+    /// Metrics of this backend, to count sessions and errors.
+    pub fn metrics(&self) -> &BackendMetrics {
+        &self.counters
+    }
+
+    pub(super) fn candidate(&self) -> Candidate {
+        Candidate {
+            id: self.id,
+            weight: self.weight(),
+            connections: self.connections(),
+            usable: self.takes_new(),
+            sticky_ok: self.takes_known(),
+        }
+    }
+
+    pub(super) fn server(&self) -> Server {
+        Server {
+            id: self.id,
+            address: self.address(),
+            weight: self.weight(),
+        }
+    }
+
+    /// Takes over the settings of a reload. A new address is another machine: what the
+    /// checks said of the old one is forgotten.
+    pub(super) fn configure(&self, spec: &config::Backend) {
+        let mut status = self.status();
+        if self.spec.swap(Arc::new(spec.clone())).address != spec.address {
+            status.health = State::default();
+        }
+        status.removed = false;
+        self.publish(&status);
+    }
+
+    /// The backend left the configuration.
+    pub(super) fn remove(&self) {
+        let mut status = self.status();
+        status.removed = true;
+        self.metrics.backend_up.remove(&self.labels());
+    }
+
+    pub(super) fn is_removed(&self) -> bool {
+        self.status().removed
+    }
+
+    /// Takes in the result of a check; a change is for the caller to tell.
+    pub(super) fn record(&self, good: bool, health: &config::Health) -> Option<Change> {
+        let mut status = self.status();
+        let change = status.health.record(good, health.rise, health.fall);
+        self.publish(&status);
+        change
+    }
+
+    /// Nobody checks it any more: it counts as up.
+    pub(super) fn assume_up(&self) {
+        let mut status = self.status();
+        status.health = State::default();
+        self.publish(&status);
+    }
+
+    fn publish(&self, status: &Status) {
+        self.up.store(status.health.is_up(), Relaxed);
+        if !status.removed {
+            self.metrics
+                .backend_up
+                .get_or_create(&self.labels())
+                .set(self.takes_new().into());
+        }
+    }
+
+    fn labels(&self) -> BackendLabels {
+        BackendLabels {
+            pool: self.pool.clone(),
+            backend: self.name.clone(),
+        }
+    }
+
+    fn status(&self) -> MutexGuard<'_, Status> {
+        self.status.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Backend {
+    /// Gauges of a backend that is gone would be lies; its counters are history.
+    fn drop(&mut self) {
+        self.metrics.backend_up.remove(&self.labels());
+        self.metrics.backend_connections.remove(&self.labels());
+    }
+}
+
+/// A connection to a backend; counted until dropped.
+pub struct Lease {
+    backend: Arc<Backend>,
+}
+
+impl Lease {
+    /// The backend.
+    pub fn backend(&self) -> &Arc<Backend> {
+        &self.backend
+    }
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        self.backend.connections.fetch_sub(1, Relaxed);
+        self.backend.counters.connections.dec();
+    }
+}
