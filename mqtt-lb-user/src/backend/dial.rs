@@ -77,14 +77,16 @@ impl DialError {
         match error.kind() {
             ErrorKind::TimedOut => "timeout",
             ErrorKind::ConnectionRefused => "refused",
-            ErrorKind::HostUnreachable | ErrorKind::NetworkUnreachable => "unreachable",
+            ErrorKind::HostUnreachable
+            | ErrorKind::NetworkUnreachable
+            | ErrorKind::AddrNotAvailable => "unreachable",
             _ if is_local(error) => "local",
             _ => "other",
         }
     }
 
-    /// Whether this host is short of something (descriptors, ports, memory): it tells
-    /// nothing about the backend.
+    /// Whether this host is short of descriptors or memory: that tells nothing about
+    /// the backend.
     pub fn is_local(&self) -> bool {
         self.reason() == "local"
     }
@@ -93,7 +95,7 @@ impl DialError {
 fn is_local(error: &io::Error) -> bool {
     matches!(
         error.raw_os_error(),
-        Some(libc::EMFILE | libc::ENFILE | libc::ENOMEM | libc::ENOBUFS | libc::EADDRNOTAVAIL)
+        Some(libc::EMFILE | libc::ENFILE | libc::ENOMEM | libc::ENOBUFS)
     )
 }
 
@@ -109,6 +111,7 @@ impl fmt::Display for DialError {
                 ErrorKind::ConnectionRefused => write!(f, ": connection refused"),
                 ErrorKind::HostUnreachable => write!(f, ": no route to host"),
                 ErrorKind::NetworkUnreachable => write!(f, ": network unreachable"),
+                ErrorKind::AddrNotAvailable => write!(f, ": no local address or port is free"),
                 _ => write!(f, ": {error}"),
             },
         }

@@ -9,6 +9,7 @@ use super::Backend;
 use super::registry::Registry;
 use crate::affinity::{Affinity, Server, StickTable, Sticky};
 use crate::config;
+use crate::metrics::PoolMetrics;
 
 /// A pool of backends with its stick table.
 pub struct Pool {
@@ -19,6 +20,7 @@ pub struct Pool {
     /// Held for one decision at a time; a reload swaps the lists above under it, so
     /// that ids and backends always fit together.
     affinity: Mutex<Affinity>,
+    metrics: PoolMetrics,
     registry: Arc<Registry>,
 }
 
@@ -31,6 +33,7 @@ impl Pool {
             settings: ArcSwap::from_pointee(config.clone()),
             backends: ArcSwap::from_pointee(backends),
             affinity: Mutex::new(affinity),
+            metrics: registry.metrics.pool(name),
             registry: Arc::clone(registry),
         }
     }
@@ -77,11 +80,7 @@ impl Pool {
         let sticky = affinity.settle(now, key, chosen.id);
         drop(affinity);
         chosen.metrics().sessions.inc();
-        self.registry
-            .metrics
-            .pool(&self.name)
-            .sticky(sticky)
-            .inc();
+        self.metrics.sticky(sticky).inc();
         sticky
     }
 

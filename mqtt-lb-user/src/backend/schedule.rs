@@ -58,7 +58,11 @@ mod tests {
     #[test]
     fn later_checks_keep_the_interval_within_a_tenth() {
         let delays: Vec<_> = (1..1000).map(|n| delay("p", "b", n, INTERVAL)).collect();
-        assert!(delays.iter().all(|d| (9.0..=11.0).contains(&d.as_secs_f64())));
+        assert!(
+            delays
+                .iter()
+                .all(|d| (9.0..=11.0).contains(&d.as_secs_f64()))
+        );
         let mean = delays.iter().sum::<Duration>().as_secs_f64() / delays.len() as f64;
         assert!((9.9..10.1).contains(&mean), "mean {mean}");
     }
