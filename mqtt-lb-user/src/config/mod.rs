@@ -1,18 +1,47 @@
 //! The configuration file: one file per section, unknown keys refused.
+//!
+//! [`load`] and [`parse`] answer a whole, validated [`Config`], or a
+//! [`ConfigError`] with every problem of the file and its place. The keys,
+//! their defaults and their ranges are described in `docs/configuration.md`.
 
+mod backend;
+mod clash;
 mod datapath;
+mod error;
+mod file;
+mod flags;
+mod health;
 mod limits;
 mod listener;
+mod log;
 mod pool;
+mod section;
+mod stick;
+pub mod units;
+mod value;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+pub use backend::Backend;
 pub use datapath::{PathKind, Sockmap, SockmapPolicy};
+pub use error::ConfigError;
+pub use file::{load, parse};
+pub use flags::{Flags, from_flags};
+pub use health::{CheckKind, Health};
 pub use limits::{Limits, Timeouts};
 pub use listener::Listener;
-pub use pool::{Backend, Balance, CheckKind, EmptyClientId, Health, Pool, ProxyProtocol, Stick};
+pub use log::{Log, LogFormat};
+pub use pool::{Balance, EmptyClientId, Pool, ProxyProtocol};
+pub use stick::Stick;
+
+/// Where the unix admin socket is when the configuration does not say.
+pub const DEFAULT_ADMIN_SOCKET: &str = "/run/mqtt-lb/admin.sock";
+
+/// Where `/metrics`, `/healthz` and `/readyz` answer when the configuration does not say.
+pub const DEFAULT_HTTP: SocketAddr =
+    SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 9180);
 
 /// A whole, validated configuration.
 #[derive(Debug, Clone, PartialEq)]
@@ -39,22 +68,20 @@ pub struct Config {
     pub pools: BTreeMap<String, Pool>,
 }
 
-/// How the program logs.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Log {
-    /// Text lines or one JSON object a line.
-    pub format: LogFormat,
-    /// `tracing` filter directive, such as `info` or `mqtt_lb_user=debug`.
-    pub level: String,
-    /// Whether to write one line per finished session.
-    pub sessions: bool,
-}
-
-/// Shape of the log lines.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum LogFormat {
-    /// HAProxy's tcplog shape for sessions, plain text for the rest.
-    Text,
-    /// One JSON object a line.
-    Json,
+impl Default for Config {
+    /// Every default, without listeners and pools.
+    fn default() -> Self {
+        Self {
+            workers: std::thread::available_parallelism().map_or(1, usize::from),
+            datapath: PathKind::DEFAULT.to_vec(),
+            log: Log::default(),
+            admin: Some(PathBuf::from(DEFAULT_ADMIN_SOCKET)),
+            http: Some(DEFAULT_HTTP),
+            limits: Limits::default(),
+            timeouts: Timeouts::default(),
+            sockmap: Sockmap::default(),
+            listeners: BTreeMap::new(),
+            pools: BTreeMap::new(),
+        }
+    }
 }

@@ -1,7 +1,13 @@
 //! `[pool.NAME]`: backends, and how a client gets to one of them.
 
-use std::net::SocketAddr;
-use std::time::Duration;
+use clap::ValueEnum;
+
+use super::backend::Backend;
+use super::clash::Addresses;
+use super::health::Health;
+use super::section::{Place, Section};
+use super::stick::Stick;
+use super::value::choice;
 
 /// A pool of broker nodes.
 #[derive(Debug, Clone, PartialEq)]
@@ -20,19 +26,9 @@ pub struct Pool {
     pub backends: Vec<Backend>,
 }
 
-/// One broker node.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Backend {
-    /// Name in logs, tables and commands; unique within the pool.
-    pub name: String,
-    /// Address and port of its MQTT listener.
-    pub address: SocketAddr,
-    /// Share of new clients relative to the others; 0 takes none.
-    pub weight: u32,
-}
-
 /// How a client without a stick table entry gets its backend.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[value(rename_all = "lower")]
 pub enum Balance {
     /// In turn, by weight.
     RoundRobin,
@@ -42,19 +38,9 @@ pub enum Balance {
     Hash,
 }
 
-/// The stick table (HAProxy's `stick-table type string`).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Stick {
-    /// Entries at most.
-    pub size: usize,
-    /// Time an entry stays after its last match.
-    pub expire: Duration,
-    /// Refuse new entries when full, instead of evicting the least recently used.
-    pub nopurge: bool,
-}
-
 /// What happens to clients with an empty client id.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[value(rename_all = "lower")]
 pub enum EmptyClientId {
     /// Balanced as if the key were new each time; never stored.
     Balance,
@@ -65,7 +51,8 @@ pub enum EmptyClientId {
 }
 
 /// Which PROXY protocol header the backends get.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[value(rename_all = "lower")]
 pub enum ProxyProtocol {
     /// Binary header.
     V2,
@@ -75,26 +62,45 @@ pub enum ProxyProtocol {
     Off,
 }
 
-/// Active health checks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Health {
-    /// What a check does.
-    pub kind: CheckKind,
-    /// Time between two checks.
-    pub interval: Duration,
-    /// Time a check may take.
-    pub timeout: Duration,
-    /// Good checks in a row until a backend is up.
-    pub rise: u32,
-    /// Bad checks in a row until a backend is down.
-    pub fall: u32,
+impl Default for Pool {
+    /// A pool without stick table and (so far) without backends.
+    fn default() -> Self {
+        Self {
+            balance: Balance::RoundRobin,
+            stick: None,
+            empty_client_id: EmptyClientId::Balance,
+            proxy_protocol: ProxyProtocol::Off,
+            health: Some(Health::default()),
+            backends: Vec::new(),
+        }
+    }
 }
 
-/// What a health check does.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum CheckKind {
-    /// Connect, send the PROXY header where the pool has one, close.
-    Tcp,
-    /// Connect, PROXY header, CONNECT, and wait for any CONNACK.
-    Mqtt,
+impl Pool {
+    /// Reads the pool `name`.
+    pub(super) fn read(
+        mut section: Section<'_>,
+        name: &str,
+        addresses: &mut Addresses<Place>,
+    ) -> Self {
+        let default = Self::default();
+        let backends = section.list("backend");
+        if !section.has("backend") {
+            section.missing(&format!(
+                "no backend: add [[pool.{name}.backend]] with name and address"
+            ));
+        }
+        let pool = Self {
+            balance: section.or("balance", default.balance, choice),
+            stick: section.section("stick").map(Stick::read),
+            empty_client_id: section.or("empty_client_id", default.empty_client_id, choice),
+            proxy_protocol: section.or("proxy_protocol", default.proxy_protocol, choice),
+            health: section
+                .section("health")
+                .map_or(default.health, Health::read),
+            backends: Backend::read_list(backends, name, addresses),
+        };
+        section.finish();
+        pool
+    }
 }

@@ -1,0 +1,103 @@
+//! A configuration from command line flags, without a file.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use super::backend::{DEFAULT_WEIGHT, check_broker, check_name};
+use super::clash::Addresses;
+use super::error::ConfigError;
+use super::listener::DEFAULT_BACKLOG;
+use super::{Backend, Balance, Config, Listener, LogFormat, PathKind, Pool, ProxyProtocol, Stick};
+
+/// Name of the only pool of a configuration from flags.
+const POOL: &str = "default";
+
+/// What the flags of `mqtt-lb run` say.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Flags {
+    /// Addresses clients connect to.
+    pub listen: Vec<SocketAddr>,
+    /// Backends, each with its name where one is given; the others are `b1`, `b2`, … by place.
+    pub backends: Vec<(Option<String>, SocketAddr)>,
+    /// How a client without a stick table entry gets its backend.
+    pub balance: Balance,
+    /// Which PROXY protocol header the backends get.
+    pub proxy_protocol: ProxyProtocol,
+    /// Whether there is a stick table, of the default size and expiry.
+    pub stick: bool,
+    /// Data paths in order of preference; empty for the default.
+    pub datapath: Vec<PathKind>,
+    /// Shape of the log lines.
+    pub log_format: LogFormat,
+    /// The unix admin socket; `None` switches it off.
+    pub admin: Option<PathBuf>,
+    /// The HTTP endpoint; `None` switches it off.
+    pub http: Option<SocketAddr>,
+}
+
+/// Makes a configuration: every listener leads to one pool named `default`.
+///
+/// # Errors
+/// What no configuration file may say either, such as one address twice.
+pub fn from_flags(flags: &Flags) -> Result<Config, ConfigError> {
+    let mut config = Config {
+        admin: flags.admin.clone(),
+        http: flags.http,
+        ..Config::default()
+    };
+    config.log.format = flags.log_format;
+    if !flags.datapath.is_empty() {
+        config.datapath = PathKind::in_order(flags.datapath.clone())
+            .map_err(|message| ConfigError::whole("--datapath", message))?;
+    }
+    let mut addresses = Addresses::new();
+    for (i, &bind) in flags.listen.iter().enumerate() {
+        let name = format!("l{}", i + 1);
+        addresses.bound(bind, format!("listener {name}"), "--listen");
+        let listener = Listener {
+            bind,
+            pool: POOL.to_owned(),
+            backlog: DEFAULT_BACKLOG,
+        };
+        config.listeners.insert(name, listener);
+    }
+    if let Some(http) = flags.http {
+        addresses.bound(http, "the HTTP endpoint".to_owned(), "--http");
+    }
+    let backends = backends(flags)?;
+    for backend in &backends {
+        addresses.backend(POOL, &backend.name, backend.address, "--backend");
+    }
+    let pool = Pool {
+        balance: flags.balance,
+        stick: flags.stick.then(Stick::default),
+        proxy_protocol: flags.proxy_protocol,
+        backends,
+        ..Pool::default()
+    };
+    config.pools.insert(POOL.to_owned(), pool);
+    match addresses.clashes().into_iter().next() {
+        Some((flag, message)) => Err(ConfigError::whole(flag, message)),
+        None => Ok(config),
+    }
+}
+
+fn backends(flags: &Flags) -> Result<Vec<Backend>, ConfigError> {
+    let mut backends: Vec<Backend> = Vec::new();
+    for (i, (name, address)) in flags.backends.iter().enumerate() {
+        let name = name.clone().unwrap_or_else(|| format!("b{}", i + 1));
+        check_name(&name)
+            .and_then(|()| check_broker(*address))
+            .map_err(|message| ConfigError::whole("--backend", message))?;
+        if backends.iter().any(|b| b.name == name) {
+            let message = format!("{name} is already the name of a backend: take another one");
+            return Err(ConfigError::whole("--backend", message));
+        }
+        backends.push(Backend {
+            name,
+            address: *address,
+            weight: DEFAULT_WEIGHT,
+        });
+    }
+    Ok(backends)
+}

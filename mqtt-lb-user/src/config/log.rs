@@ -1,0 +1,72 @@
+//! `[log]`: what is logged, and in which shape.
+
+use clap::ValueEnum;
+use toml::de::DeValue;
+use tracing_subscriber::EnvFilter;
+
+use super::section::Section;
+use super::value::{Read, boolean, choice, string};
+
+/// How the program logs.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Log {
+    /// Text lines or one JSON object a line.
+    pub format: LogFormat,
+    /// `tracing` filter directive, such as `info` or `mqtt_lb_user=debug`.
+    pub level: String,
+    /// Whether to write one line per finished session.
+    pub sessions: bool,
+}
+
+/// Shape of the log lines.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[value(rename_all = "lower")]
+pub enum LogFormat {
+    /// HAProxy's tcplog shape for sessions, plain text for the rest.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+impl Default for Log {
+    fn default() -> Self {
+        Self {
+            format: LogFormat::Text,
+            level: "info".to_owned(),
+            sessions: true,
+        }
+    }
+}
+
+impl Log {
+    pub(super) fn read(mut section: Section<'_>) -> Self {
+        let default = Self::default();
+        let log = Self {
+            format: section.or("format", default.format, choice),
+            level: section.or("level", default.level, level),
+            sessions: section.or("sessions", default.sessions, boolean),
+        };
+        section.finish();
+        log
+    }
+}
+
+/// A filter directive whose bare words are levels.
+///
+/// A misspelt level such as `inof` is a valid directive (it names a module) and
+/// would switch all logging off.
+fn level(value: &DeValue<'_>) -> Read<String> {
+    const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
+    let text = string(value)?;
+    let plain = text.split(',').map(str::trim);
+    let known = plain
+        .filter(|word| !word.contains(['=', '[']))
+        .all(|word| LEVELS.contains(&word));
+    match EnvFilter::try_new(&text) {
+        Ok(_) if known => Ok(text),
+        _ => Err(format!(
+            "{text:?} is not a log level: write {} or a filter such as \"info,mqtt_lb_user=debug\"",
+            LEVELS.join(", ")
+        )),
+    }
+}
