@@ -1,1 +1,20 @@
-//! End-to-end test harness: network namespaces, brokers, faults.
+//! End-to-end test harness: network namespaces, an impairment relay, real
+//! brokers, byte-exact streams and the program under test.
+//!
+//! The harness panics on trouble: inside a test that is the right answer.
+
+pub mod brokers;
+pub mod ethtool;
+pub mod forwarder;
+pub mod http;
+pub mod impair;
+pub mod lab;
+pub mod lb;
+pub mod metrics;
+pub mod mqtt;
+pub mod netns;
+pub mod process;
+pub mod require;
+pub mod rng;
+pub mod stream;
+pub mod wait;

@@ -1,0 +1,188 @@
+//! The program under test, started in a namespace with a configuration file.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::Output;
+use std::time::Duration;
+
+use tempfile::TempDir;
+
+use crate::http;
+use crate::metrics::Scrape;
+use crate::netns::Netns;
+use crate::process::Process;
+use crate::wait;
+
+/// Which data path the program is to use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DataPath {
+    /// `sockmap` for every flow that can.
+    Sockmap,
+    /// `copy` only.
+    Copy,
+    /// Both, by the `auto` policy.
+    Auto,
+}
+
+impl DataPath {
+    /// The two pure paths.
+    pub const BOTH: [DataPath; 2] = [DataPath::Sockmap, DataPath::Copy];
+
+    fn config(self) -> &'static str {
+        match self {
+            DataPath::Sockmap => {
+                "datapath = [\"sockmap\", \"copy\"]\n[sockmap]\npolicy = \"always\"\n"
+            }
+            DataPath::Copy => "datapath = [\"copy\"]\n",
+            DataPath::Auto => "datapath = [\"sockmap\", \"copy\"]\n[sockmap]\npolicy = \"auto\"\n",
+        }
+    }
+}
+
+/// The binary under test: `$MQTT_LB_BIN`, else the workspace's debug build.
+pub fn binary() -> PathBuf {
+    let path = std::env::var_os("MQTT_LB_BIN").map_or_else(
+        || Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/debug/mqtt-lb"),
+        PathBuf::from,
+    );
+    assert!(
+        path.is_file(),
+        "no binary at {}: build it (`cargo xtask build`) or set MQTT_LB_BIN",
+        path.display()
+    );
+    path
+}
+
+/// A running balancer, killed on drop.
+#[derive(Debug)]
+pub struct Lb<'a> {
+    /// The process.
+    pub process: Process,
+    ns: &'a Netns,
+    path: DataPath,
+    http: SocketAddr,
+    dir: TempDir,
+}
+
+impl<'a> Lb<'a> {
+    /// Starts the program and waits until it answers on `/healthz`. `config` is
+    /// the file without the top-level keys, `[sockmap]`, `[admin]`, `[http]`
+    /// and `[log]`, which are set here.
+    pub fn start(ns: &'a Netns, path: DataPath, config: &str) -> Self {
+        let dir = TempDir::new().expect("temporary directory");
+        let http = ns.free_port();
+        let file = write_config(&dir, path, http, config);
+        let mut command = ns.command(binary());
+        command.arg("run").arg("-f").arg(&file);
+        let process = Process::start("mqtt-lb", dir.path(), &mut command);
+        let mut lb = Self {
+            process,
+            ns,
+            path,
+            http,
+            dir,
+        };
+        wait::for_true(
+            "mqtt-lb should answer on /healthz",
+            Duration::from_secs(20),
+            || {
+                if let Some(status) = lb.process.ended() {
+                    panic!("mqtt-lb ended with {status}:\n{}", lb.process.log());
+                }
+                matches!(http::get(ns, http, "/healthz"), Ok((200, _)))
+            },
+        );
+        lb
+    }
+
+    /// Writes another configuration; [`Lb::reload`] makes the program read it.
+    pub fn write_config(&self, config: &str) {
+        write_config(&self.dir, self.path, self.http, config);
+    }
+
+    /// Sends SIGHUP and waits until the reload is counted as `ok` or `refused`.
+    pub fn reload(&self) -> &'static str {
+        let count = |result| {
+            self.metrics()
+                .sum("mqttlb_config_reloads_total", &[("result", result)])
+        };
+        let results = ["ok", "refused"];
+        let before = results.map(count);
+        self.process.signal(libc::SIGHUP);
+        wait::until(
+            "the reload should be counted",
+            Duration::from_secs(10),
+            || {
+                results
+                    .into_iter()
+                    .zip(before)
+                    .find(|(r, n)| count(*r) > *n)
+                    .map(|(r, _)| r)
+            },
+        )
+    }
+
+    /// A scrape of `/metrics`.
+    pub fn metrics(&self) -> Scrape {
+        let (status, body) = self.get("/metrics");
+        assert_eq!(status, 200, "{body}");
+        Scrape::parse(&body)
+    }
+
+    /// Waits until a sum of metrics satisfies a condition; returns it.
+    pub fn wait_metric(
+        &self,
+        name: &str,
+        labels: &[(&str, &str)],
+        within: Duration,
+        good: impl Fn(f64) -> bool,
+    ) -> f64 {
+        let what = format!("{name}{labels:?} should get there");
+        wait::until(&what, within, || {
+            Some(self.metrics().sum(name, labels)).filter(|v| good(*v))
+        })
+    }
+
+    /// `GET` of a path on the HTTP port.
+    pub fn get(&self, path: &str) -> (u16, String) {
+        http::get(self.ns, self.http, path).unwrap_or_else(|e| panic!("GET {path}: {e}"))
+    }
+
+    /// Runs an admin command line (`table show`, `backend list`, ...) against
+    /// this process.
+    pub fn admin(&self, words: &[&str]) -> Output {
+        let mut command = self.ns.command(binary());
+        command.args(words).arg("--socket").arg(self.socket());
+        command.output().expect("run mqtt-lb")
+    }
+
+    /// Like [`Lb::admin`], for commands that must work: what they print.
+    pub fn admin_ok(&self, words: &[&str]) -> String {
+        let out = self.admin(words);
+        let error = String::from_utf8_lossy(&out.stderr);
+        assert!(out.status.success(), "mqtt-lb {}: {error}", words.join(" "));
+        String::from_utf8_lossy(&out.stdout).into_owned()
+    }
+
+    /// The unix admin socket.
+    pub fn socket(&self) -> PathBuf {
+        self.dir.path().join("admin.sock")
+    }
+
+    /// The session and event log so far.
+    pub fn log(&self) -> String {
+        self.process.log()
+    }
+}
+
+fn write_config(dir: &TempDir, path: DataPath, http: SocketAddr, config: &str) -> PathBuf {
+    let file = dir.path().join("mqtt-lb.toml");
+    let text = format!(
+        "workers = 2\n{}[admin]\nsocket = \"{}\"\n[http]\nlisten = \"{http}\"\n\
+         [log]\nlevel = \"info\"\nsessions = true\n{config}",
+        path.config(),
+        dir.path().join("admin.sock").display(),
+    );
+    std::fs::write(&file, text).expect("write the configuration");
+    file
+}

@@ -1,0 +1,86 @@
+//! The harness itself: an intact forwarder passes, and every kind of damage to
+//! a stream is seen. What the other files show rests on this.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use mqtt_lb_tests::forwarder::{Fault, Forwarder};
+use mqtt_lb_tests::impair::Impairment;
+use mqtt_lb_tests::lab::{BACKEND, FRONT, Lab};
+use mqtt_lb_tests::require::{Need, met, say};
+use mqtt_lb_tests::stream::broker::StreamBroker;
+use mqtt_lb_tests::stream::{self, Report, plan};
+
+const STALL: Duration = Duration::from_secs(5);
+
+fn through_forwarder(lab: &Lab, fault: Fault, count: u32) -> Report {
+    let flows: Arc<[_]> = plan::mixed(11, count, 200_000).into();
+    let target = SocketAddr::new(FRONT, 1883);
+    let broker = StreamBroker::start(&lab.backend, (BACKEND, 1883).into(), &flows, STALL);
+    let _forwarder = Forwarder::start(&lab.lb, target, broker.address, fault);
+    stream::run(&lab.client, target, &flows, &[broker], STALL)
+}
+
+#[test]
+fn an_honest_forwarder_passes() {
+    if !met(&[Need::Root, Need::Program("ip")]) {
+        return;
+    }
+    through_forwarder(&Lab::new(), Fault::None, 100).assert_intact("forwarder");
+}
+
+#[test]
+fn every_fault_is_caught() {
+    if !met(&[Need::Root, Need::Program("ip")]) {
+        return;
+    }
+    let faults = [
+        (Fault::Flip, "not of this stream"),
+        (Fault::Lose, "lost or late"),
+        (Fault::Duplicate, "come again"),
+        (Fault::Swap, "lost or late"),
+        (Fault::CloseBoth, "closed after"),
+    ];
+    for (fault, words) in faults {
+        let report = through_forwarder(&Lab::new(), fault, 24);
+        let seen = report
+            .failures
+            .iter()
+            .find(|failure| failure.contains(words));
+        let seen = seen.unwrap_or_else(|| panic!("{fault:?} was not seen as such: {report}"));
+        say(&format!("{fault:?} is seen: {seen}"));
+    }
+}
+
+#[test]
+fn tcp_mends_what_the_bad_wire_does() {
+    if !met(&[Need::Root, Need::Program("ip")]) {
+        return;
+    }
+    let how = Impairment {
+        loss: 0.01,
+        reorder: 0.02,
+        reorder_by: Duration::from_millis(3),
+        duplicate: 0.01,
+        flip: 0.005,
+        ..Impairment::default()
+    };
+    let lab = Lab::impaired(how, 5);
+    through_forwarder(&lab, Fault::None, 50).assert_intact("forwarder on a bad wire");
+    for relay in &lab.relays {
+        let counters = relay.counters();
+        for counter in [
+            &counters.lost,
+            &counters.reordered,
+            &counters.duplicated,
+            &counters.flipped,
+        ] {
+            assert!(
+                counter.load(std::sync::atomic::Ordering::Relaxed) > 0,
+                "{counters:?}"
+            );
+        }
+        say(&format!("{counters:?}"));
+    }
+}
