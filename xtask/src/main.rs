@@ -1,3 +1,84 @@
 //! Build and test driver: `cargo xtask --help`.
 
-fn main() {}
+mod build;
+mod command;
+mod compiler;
+mod doctor;
+mod ebpf;
+mod linker;
+mod lint;
+mod paths;
+mod programs;
+mod rustc;
+mod setup;
+mod step;
+mod sys;
+mod toolchain;
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+
+/// Builds, tests and shows mqtt-lb.
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+struct Cli {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Subcommand)]
+enum Task {
+    /// Install what is missing to build
+    Setup {
+        /// Also what the demo runs
+        #[arg(long)]
+        demo: bool,
+        /// Also what the tests run
+        #[arg(long)]
+        test: bool,
+    },
+    /// Say what this machine has, what it lacks and what mends it
+    Doctor,
+    /// Build the eBPF half and mqtt-lb with it inside
+    Build {
+        /// Without optimisation, quicker to build
+        #[arg(long)]
+        debug: bool,
+    },
+    /// Build and run mqtt-lb: `cargo xtask run -- run --listen …`
+    Run {
+        /// Without optimisation, quicker to build
+        #[arg(long)]
+        debug: bool,
+        /// Arguments of mqtt-lb
+        #[arg(last = true)]
+        args: Vec<String>,
+    },
+    /// Formatting, clippy on both halves, documentation, licences
+    Lint,
+}
+
+fn main() -> ExitCode {
+    match perform(Cli::parse().task) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn perform(task: Task) -> Result<()> {
+    match task {
+        Task::Setup { demo, test } => setup::setup(demo, test),
+        Task::Doctor => doctor::doctor(),
+        Task::Build { debug } => {
+            println!("{}", build::build(debug)?.display());
+            Ok(())
+        }
+        Task::Run { debug, args } => build::run(debug, &args),
+        Task::Lint => lint::lint(),
+    }
+}

@@ -1,0 +1,113 @@
+//! What the running kernel offers. Without it mqtt-lb still runs, on its
+//! userspace path.
+
+use std::fs;
+use std::path::Path;
+
+use super::Part;
+use crate::sys;
+
+/// The first release whose sockets can be redirected as the sockmap path does
+/// it: a verdict program without a parser, and `bpf_skc_to_tcp_sock`.
+const OLDEST: (u32, u32) = (5, 10);
+
+/// The kernel's parts.
+pub fn parts() -> Vec<Part> {
+    let mounts = fs::read_to_string("/proc/mounts").unwrap_or_default();
+    vec![
+        Part::new("kernel", kernel()),
+        Part::new("kernel type information (BTF)", btf()),
+        Part::new("permission for bpf()", permission()),
+        Part::new(
+            "cgroup2",
+            mount_of("cgroup2", &mounts).ok_or_else(|| {
+                "not mounted; run `mount -t cgroup2 none /sys/fs/cgroup/unified` as root".into()
+            }),
+        ),
+        Part::new(
+            "bpffs",
+            mount_of("bpf", &mounts)
+                .ok_or_else(|| "not mounted; run `mount -t bpf bpf /sys/fs/bpf` as root".into()),
+        ),
+        Part::new("open files", open_files()),
+    ]
+}
+
+fn kernel() -> Result<String, String> {
+    let release = fs::read_to_string("/proc/sys/kernel/osrelease").map_err(|e| e.to_string())?;
+    let release = release.trim().to_owned();
+    match version(&release) {
+        Some(version) if version >= OLDEST => Ok(release),
+        _ => Err(format!(
+            "{release} is older than {}.{}, which the sockmap path needs; boot a newer one",
+            OLDEST.0, OLDEST.1
+        )),
+    }
+}
+
+/// Major and minor number of a kernel release such as `6.18.44-cloud`.
+fn version(release: &str) -> Option<(u32, u32)> {
+    let mut numbers = release.split(|c: char| !c.is_ascii_digit());
+    Some((numbers.next()?.parse().ok()?, numbers.next()?.parse().ok()?))
+}
+
+fn btf() -> Result<String, String> {
+    let path = "/sys/kernel/btf/vmlinux";
+    if Path::new(path).exists() {
+        Ok(path.into())
+    } else {
+        Err(format!(
+            "no {path}; boot a kernel built with CONFIG_DEBUG_INFO_BTF=y"
+        ))
+    }
+}
+
+fn permission() -> Result<String, String> {
+    match sys::create_sockhash() {
+        Ok(()) => Ok("a sockhash map can be created".into()),
+        Err(error) => Err(format!(
+            "{error}; run as root or with CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON"
+        )),
+    }
+}
+
+/// Where the first file system of `kind` is mounted.
+fn mount_of(kind: &str, mounts: &str) -> Option<String> {
+    mounts.lines().find_map(|line| {
+        let mut words = line.split(' ');
+        let place = words.nth(1)?;
+        (words.next()? == kind).then(|| place.to_owned())
+    })
+}
+
+fn open_files() -> Result<String, String> {
+    let (soft, hard) = sys::open_files_limit().map_err(|e| e.to_string())?;
+    // Each connection has one socket on either side.
+    Ok(format!(
+        "{soft} (hard limit {hard}): about {} connections",
+        soft / 2
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn kernel_releases() {
+        assert_eq!(version("6.18.44"), Some((6, 18)));
+        assert_eq!(version("5.10-rc1"), Some((5, 10)));
+        assert_eq!(version("unknown"), None);
+    }
+
+    #[test]
+    fn a_mount_is_found_by_its_type() {
+        let mounts = "cgroup /sys/fs/cgroup/cpu cgroup rw 0 0\n\
+                      cgroup2 /sys/fs/cgroup/unified cgroup2 rw 0 0\n";
+        assert_eq!(
+            mount_of("cgroup2", mounts).as_deref(),
+            Some("/sys/fs/cgroup/unified")
+        );
+        assert_eq!(mount_of("bpf", mounts), None);
+    }
+}

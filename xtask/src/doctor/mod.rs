@@ -1,0 +1,97 @@
+//! `cargo xtask doctor`: what this machine has, what it lacks, what mends it.
+
+mod kernel;
+mod toolchain;
+
+use anyhow::{Result, bail};
+
+use crate::programs;
+use crate::toolchain::{Found, Toolchain};
+
+/// One thing that the project needs on a machine.
+pub struct Part {
+    /// What it is called.
+    pub name: String,
+    /// What was found, or what is missing and the command that mends it.
+    pub state: Result<String, String>,
+}
+
+impl Part {
+    /// A part and its state.
+    pub fn new(name: impl Into<String>, state: Result<String, String>) -> Self {
+        Self {
+            name: name.into(),
+            state,
+        }
+    }
+
+    fn is_missing(&self) -> bool {
+        self.state.is_err()
+    }
+
+    fn line(&self) -> String {
+        match &self.state {
+            Ok(found) => format!("  ok       {}: {found}", self.name),
+            Err(missing) => format!("  MISSING  {}: {missing}", self.name),
+        }
+    }
+}
+
+/// Prints every part, one line each.
+///
+/// # Errors
+/// If a part of the build is missing. What only running, the demo or the tests
+/// need is shown but is no error.
+pub fn doctor() -> Result<()> {
+    let build = toolchain::parts(&Found::look());
+    print("To build", &build);
+    print("To run with the kernel's help", &kernel::parts());
+    print(
+        "For the demo (cargo xtask setup --demo)",
+        &programs::parts(programs::Use::Demo),
+    );
+    print(
+        "For the tests (cargo xtask setup --test)",
+        &programs::parts(programs::Use::Test),
+    );
+    if build.iter().any(Part::is_missing) {
+        bail!("a part of the build is missing: see the MISSING lines");
+    }
+    Ok(())
+}
+
+/// The toolchain of the eBPF half.
+///
+/// # Errors
+/// If there is none; the lines that say what is missing have been printed.
+pub fn require_toolchain() -> Result<Toolchain> {
+    let found = Found::look();
+    match found.toolchain() {
+        Some(toolchain) => Ok(toolchain),
+        None => {
+            print("To build", &toolchain::parts(&found));
+            bail!("the eBPF half cannot be built on this machine yet: run `cargo xtask setup`")
+        }
+    }
+}
+
+fn print(title: &str, parts: &[Part]) {
+    println!("{title}:");
+    for part in parts {
+        println!("{}", part.line());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_part_is_one_line() {
+        let found = Part::new("kernel", Ok("6.18".into()));
+        assert_eq!(found.line(), "  ok       kernel: 6.18");
+        let missing = Part::new("bpffs", Err("mount it".into()));
+        assert_eq!(missing.line(), "  MISSING  bpffs: mount it");
+        assert!(missing.is_missing() && !found.is_missing());
+    }
+}
