@@ -1,2 +1,12 @@
-//! The contract between the kernel half and the userspace half of mqtt-lb.
+//! The contract between the kernel half and the userspace half of mqtt-lb:
+//! keys and values of the maps, and the arithmetic on them.
+//!
+//! Every type is `#[repr(C)]`, of fixed size, without hidden padding, and has
+//! its size asserted; a change of layout is a change of [`LAYOUT`].
 #![no_std]
+
+pub mod local;
+pub mod slot;
+
+/// Version of everything in this crate, in the object's `.rodata`.
+pub const LAYOUT: u32 = 1;

@@ -1,3 +1,77 @@
 //! The BPF programs of mqtt-lb: map definitions and thin entry points.
 #![no_std]
 #![no_main]
+// The program macros generate functions without docs, and a program has no API.
+#![allow(missing_docs)]
+
+mod sockmap;
+
+use aya_ebpf::macros::{map, sk_msg, sock_ops, stream_verdict};
+use aya_ebpf::maps::{Array, HashMap, RingBuf, SockHash, SockMap};
+use aya_ebpf::programs::{SkBuffContext, SkMsgContext, SockOpsContext};
+use mqtt_lb_ebpf::local::{LocalArm, LocalCount, LocalKey};
+use mqtt_lb_ebpf::slot::Slot;
+
+/// `BPF_F_MMAPABLE`: userspace edits the slots in place.
+const MMAPABLE: u32 = 1 << 10;
+
+/// Both sockets of every flow, by slot.
+#[map]
+static SOCKS: SockMap = SockMap::with_max_entries(2, 0);
+
+/// Socket cookie to slot. A cookie is unique over namespaces and never used
+/// again, so neither port reuse nor IPv6 needs a case of its own.
+#[map]
+static FLOWS: HashMap<u64, u32> = HashMap::with_max_entries(2, 0);
+
+/// State of every direction.
+#[map]
+static SLOTS: Array<Slot> = Array::with_max_entries(2, MMAPABLE);
+
+/// Slots that stopped redirecting; one record per stop.
+#[map]
+static EVENTS: RingBuf = RingBuf::with_byte_size(4096, 0);
+
+/// Sockets of brokers on this host.
+#[map]
+static LOCAL_SOCKS: SockHash<LocalKey> = SockHash::with_max_entries(2, 0);
+
+/// Bytes those sockets have sent.
+#[map]
+static LOCAL_COUNTS: HashMap<LocalKey, LocalCount> = HashMap::with_max_entries(2, 0);
+
+/// Which of them may write straight into a client's socket.
+#[map]
+static LOCAL_ARMS: HashMap<LocalKey, LocalArm> = HashMap::with_max_entries(2, 0);
+
+/// Ports of the backends on this host.
+#[map]
+static LOCAL_PORTS: HashMap<u32, u32> = HashMap::with_max_entries(1024, 0);
+
+/// Forwards, or hands to userspace, each segment that arrives on a mapped socket.
+#[stream_verdict]
+pub fn mqtt_lb_verdict(ctx: SkBuffContext) -> u32 {
+    sockmap::verdict::verdict(&ctx)
+}
+
+/// Forwards, or lets go over TCP, each `send` of a broker on this host.
+#[sk_msg]
+pub fn mqtt_lb_msg(ctx: SkMsgContext) -> u32 {
+    sockmap::msg::verdict(&ctx)
+}
+
+/// Enters the sockets of brokers on this host as they are accepted.
+#[sock_ops]
+pub fn mqtt_lb_ops(ctx: SockOpsContext) -> u32 {
+    sockmap::ops::observe(&ctx);
+    1
+}
+
+#[panic_handler]
+fn panic(_info: &core::panic::PanicInfo) -> ! {
+    loop {}
+}
+
+#[unsafe(link_section = "license")]
+#[unsafe(no_mangle)]
+static LICENSE: [u8; 13] = *b"Dual MIT/GPL\0";

@@ -1,0 +1,143 @@
+//! The account of one direction of a flow: every byte is in exactly one place.
+
+use std::time::{Duration, Instant};
+
+/// One direction: bytes go from its source socket to its target socket.
+#[derive(Debug, Default)]
+pub struct Direction {
+    /// Read from the source and not yet written to the target.
+    pending: Vec<u8>,
+    /// How much of `pending` has been written.
+    offset: usize,
+    /// Bytes userspace has read from the source.
+    pub read: u64,
+    /// Bytes userspace has written to the target, with what it put in front.
+    pub written: u64,
+    /// Bytes a path has forwarded from source to target.
+    pub forwarded: u64,
+    /// Forwarded bytes the kernel has not yet put into the target's TCP queue.
+    pub backlog: Option<Backlog>,
+    /// The source has sent its FIN and everything before it has been read.
+    pub eof: bool,
+    /// The FIN has been passed on to the target.
+    pub finished: bool,
+    /// Reading the source has failed; everything before that has been read.
+    pub failed: bool,
+}
+
+/// A queue in front of the target that must empty before userspace may write.
+#[derive(Debug, Clone, Copy)]
+pub struct Backlog {
+    /// Stream position ([`super::tcp::Info::position`]) at which it is empty.
+    pub target: u64,
+    position: u64,
+    moved: Option<Instant>,
+    polls: u32,
+}
+
+impl Backlog {
+    /// A queue that is empty once the target has taken `target` bytes.
+    pub fn until(target: u64) -> Self {
+        Self {
+            target,
+            position: 0,
+            moved: None,
+            polls: 0,
+        }
+    }
+
+    /// Notes where the target stands; true when the queue is empty.
+    pub fn observe(&mut self, position: u64, now: Instant) -> bool {
+        if position > self.position || self.moved.is_none() {
+            self.position = position;
+            self.moved = Some(now);
+            self.polls = 0;
+        } else {
+            self.polls += 1;
+        }
+        position >= self.target
+    }
+
+    /// How long to wait before looking again: 1 ms while it moves, 256 ms at most.
+    pub fn pause(&self) -> Duration {
+        Duration::from_millis(1 << self.polls.min(8))
+    }
+
+    /// How long the queue has not moved.
+    pub fn stalled(&self, now: Instant) -> Duration {
+        self.moved
+            .map_or(Duration::ZERO, |moved| now.duration_since(moved))
+    }
+}
+
+impl Direction {
+    /// Bytes read that the target has not taken.
+    pub fn pending(&self) -> &[u8] {
+        &self.pending[self.offset..]
+    }
+
+    /// Keeps bytes that the target would not take.
+    pub fn keep(&mut self, bytes: &[u8]) {
+        debug_assert!(self.pending().is_empty());
+        self.pending.clear();
+        self.offset = 0;
+        self.pending.extend_from_slice(bytes);
+    }
+
+    /// Notes that the target took `n` pending bytes; frees the buffer with the last.
+    pub fn took(&mut self, n: usize) {
+        self.offset += n;
+        self.written += n as u64;
+        if self.offset == self.pending.len() {
+            self.pending = Vec::new();
+            self.offset = 0;
+        }
+    }
+
+    /// Whether userspace holds no bytes of this direction and waits for nothing.
+    pub fn is_clear(&self) -> bool {
+        self.pending().is_empty() && self.backlog.is_none() && !self.eof && !self.failed
+    }
+
+    /// Bytes that came from the source over the flow's life.
+    pub fn total(&self) -> u64 {
+        self.read + self.forwarded
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_buffer_goes_with_its_last_byte() {
+        let mut direction = Direction::default();
+        direction.keep(b"hello");
+        direction.took(2);
+        assert_eq!(direction.pending(), b"llo");
+        assert!(!direction.is_clear());
+        direction.took(3);
+        assert!(direction.is_clear());
+        assert_eq!(direction.pending.capacity(), 0);
+        assert_eq!(direction.written, 5);
+    }
+
+    #[test]
+    fn a_backlog_that_stands_still_is_looked_at_less_and_less() {
+        let start = Instant::now();
+        let mut backlog = Backlog::until(100);
+        assert!(!backlog.observe(10, start));
+        assert_eq!(backlog.pause(), Duration::from_millis(1));
+        for _ in 0..20 {
+            assert!(!backlog.observe(10, start + Duration::from_secs(1)));
+        }
+        assert_eq!(backlog.pause(), Duration::from_millis(256));
+        assert_eq!(
+            backlog.stalled(start + Duration::from_secs(2)),
+            Duration::from_secs(2)
+        );
+        assert!(!backlog.observe(50, start + Duration::from_secs(3)));
+        assert_eq!(backlog.pause(), Duration::from_millis(1));
+        assert!(backlog.observe(100, start + Duration::from_secs(4)));
+    }
+}

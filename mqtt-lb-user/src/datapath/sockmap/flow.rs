@@ -1,0 +1,206 @@
+//! One flow on the sockmap path: the race-free hand-over and its way back.
+
+use std::io::ErrorKind;
+use std::net::TcpStream;
+use std::os::fd::AsRawFd;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Instant;
+
+use socket2::SockRef;
+use tracing::debug;
+
+use super::Sockmap;
+use super::signal::Signal;
+use crate::datapath::{Backlog, Direction, Directions, Ends, Offload, Refusal, Return, tcp};
+
+/// A flow that may enter the sockmap.
+pub struct SockmapFlow {
+    path: Arc<Sockmap>,
+    signal: Arc<Signal>,
+    place: Option<Place>,
+}
+
+/// Where a flow stands in the maps, from its first hand-over to its end.
+///
+/// Sockets stay in the map: taking one out would drop what it has queued.
+struct Place {
+    flow: u32,
+    cookies: [u64; 2],
+    lanes: [Lane; 2],
+    /// Both sockets are in the map.
+    complete: bool,
+}
+
+/// One direction's share of a place.
+#[derive(Default)]
+struct Lane {
+    /// Bytes userspace had read before the socket was inserted.
+    read_before: u64,
+    /// `redirected` of the slot that is accounted for already.
+    accounted: u64,
+}
+
+impl SockmapFlow {
+    /// A flow that has not entered yet.
+    pub fn new(path: Arc<Sockmap>) -> Self {
+        Self {
+            path,
+            signal: Arc::new(Signal::default()),
+            place: None,
+        }
+    }
+
+    /// Puts both sockets under the verdict, which passes and counts.
+    ///
+    /// Nothing of the streams may be half read: TCP hands whole segments to
+    /// the verdict, also the part `recv` has already returned.
+    fn insert(&mut self, ends: &Ends, dirs: &Directions) -> Result<(), Refusal> {
+        let flow = self
+            .path
+            .pool
+            .lock()
+            .expect("slot pool")
+            .take(Instant::now())
+            .ok_or(Refusal::TableFull)?;
+        let lane = |direction: &Direction| Lane {
+            read_before: direction.read,
+            accounted: 0,
+        };
+        let place = self.place.insert(Place {
+            flow,
+            cookies: [0; 2],
+            lanes: [lane(&dirs.up), lane(&dirs.down)],
+            complete: false,
+        });
+        for (i, socket) in [&ends.client, &ends.backend].into_iter().enumerate() {
+            let slot = 2 * flow + i as u32;
+            self.path.slots.reset(slot, self.path.limit);
+            place.cookies[i] = tcp::cookie(socket).map_err(|error| kernel("SO_COOKIE", &error))?;
+            self.path
+                .kernel
+                .bind(place.cookies[i], slot)
+                .map_err(|error| kernel("FLOWS", &error))?;
+            self.path.kernel.insert(slot, socket).map_err(|error| {
+                debug!("slot {slot}: SOCKS: {error:#}");
+                Refusal::NotEstablished
+            })?;
+        }
+        place.complete = true;
+        Ok(())
+    }
+
+    fn arm_both(&self, place: &Place, ends: &Ends, dirs: &mut Directions) -> Result<(), Refusal> {
+        self.arm(place, 0, &ends.client, &mut dirs.up)?;
+        self.arm(place, 1, &ends.backend, &mut dirs.down)
+    }
+
+    /// Lets the verdict redirect from the byte behind the last one written on.
+    ///
+    /// The look at the socket takes its lock, as the verdict does: a verdict
+    /// that ran before it has left its bytes to be seen here, one that runs
+    /// after it sees the armed slot. It also brings the verdict to segments
+    /// that were queued before the socket was inserted.
+    fn arm(
+        &self,
+        place: &Place,
+        lane: usize,
+        source: &TcpStream,
+        direction: &mut Direction,
+    ) -> Result<(), Refusal> {
+        let at = direction.read - place.lanes[lane].read_before;
+        let slot = 2 * place.flow + lane as u32;
+        self.path.slots.arm(slot, at, direction.written);
+        let mut byte = [std::mem::MaybeUninit::<u8>::uninit()];
+        match SockRef::from(source).recv_with_flags(&mut byte, libc::MSG_PEEK | libc::MSG_DONTWAIT)
+        {
+            Err(error) if error.kind() == ErrorKind::WouldBlock => Ok(()),
+            Err(_) => {
+                direction.failed = true;
+                Err(Refusal::NotQuiet)
+            }
+            Ok(_) => Err(Refusal::NotQuiet),
+        }
+    }
+
+    fn disarm_both(&mut self, ends: &Ends, dirs: &mut Directions) {
+        let Some(place) = &mut self.place else { return };
+        for lane in 0..2 {
+            self.path.slots.disarm(2 * place.flow + lane);
+        }
+        let directions = [&mut dirs.up, &mut dirs.down];
+        let sources = [&ends.client, &ends.backend];
+        for (i, (direction, source)) in directions.into_iter().zip(sources).enumerate() {
+            // For its lock: a verdict that still saw the slot armed has finished.
+            let _ = tcp::info(source);
+            let redirected = self.path.slots.redirected(2 * place.flow + i as u32);
+            let lane = &mut place.lanes[i];
+            let new = redirected - lane.accounted;
+            lane.accounted = redirected;
+            if new > 0 {
+                direction.forwarded += new;
+                direction.backlog = Some(Backlog::until(direction.written + direction.forwarded));
+            }
+        }
+    }
+}
+
+impl Offload for SockmapFlow {
+    fn enter(&mut self, ends: &Ends, dirs: &mut Directions) -> Result<(), Refusal> {
+        if self.place.is_none() {
+            self.insert(ends, dirs)?;
+        }
+        let Some(place) = &self.place else {
+            return Err(Refusal::Kernel);
+        };
+        if !place.complete {
+            return Err(Refusal::NotEstablished);
+        }
+        self.signal.clear();
+        let slots = [2 * place.flow, 2 * place.flow + 1];
+        let segments = slots.map(|slot| self.path.slots.segments(slot));
+        let sockets: [&dyn AsRawFd; 2] = [&ends.client, &ends.backend];
+        let result = self
+            .path
+            .watch
+            .park(place.flow, sockets, segments, &self.signal)
+            .map_err(|error| kernel("epoll", &error))
+            .and_then(|()| self.arm_both(place, ends, dirs));
+        if result.is_err() {
+            self.leave(ends, dirs);
+        }
+        result
+    }
+
+    fn poll_return(&mut self, cx: &mut Context<'_>) -> Poll<Return> {
+        self.signal.poll(cx)
+    }
+
+    fn leave(&mut self, ends: &Ends, dirs: &mut Directions) {
+        if let Some(place) = &self.place {
+            self.path
+                .watch
+                .unpark(place.flow, [&ends.client, &ends.backend]);
+        }
+        self.disarm_both(ends, dirs);
+    }
+}
+
+impl Drop for SockmapFlow {
+    fn drop(&mut self) {
+        let Some(place) = &self.place else { return };
+        for cookie in place.cookies {
+            self.path.kernel.unbind(cookie);
+        }
+        self.path
+            .pool
+            .lock()
+            .expect("slot pool")
+            .release(place.flow, Instant::now());
+    }
+}
+
+fn kernel(step: &str, error: &dyn std::fmt::Display) -> Refusal {
+    debug!("sockmap hand-over refused at {step}: {error}");
+    Refusal::Kernel
+}

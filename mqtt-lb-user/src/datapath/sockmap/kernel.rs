@@ -1,0 +1,109 @@
+//! The kernel half, loaded: programs attached to their maps.
+
+use std::net::TcpStream;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::sync::Mutex;
+
+use anyhow::{Context as _, bail, ensure};
+use aya::maps::{HashMap, Map, MapData, RingBuf, SockMap};
+use aya::programs::SkSkb;
+use aya::{Ebpf, EbpfLoader};
+
+use super::btf::member_offset;
+
+/// The object file of `mqtt-lb-ebpf`; empty when built without the BPF toolchain.
+static OBJECT: &[u8] =
+    aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/mqtt-lb.bpf.o"));
+
+/// Bytes of ring buffer for each flow that can stop once per arming.
+const EVENT_BYTES: u32 = 32;
+
+/// Programs and maps of the sockmap path.
+pub struct Kernel {
+    ebpf: Ebpf,
+    socks: Mutex<SockMap<MapData>>,
+    flows: Mutex<HashMap<MapData, u64, u32>>,
+    slots: Map,
+}
+
+impl Kernel {
+    /// Loads the object with room for `flows` flows and attaches the verdict.
+    pub fn load(flows: u32) -> anyhow::Result<Self> {
+        if OBJECT.is_empty() {
+            bail!(
+                "this binary was built without the kernel programs; \
+                 build it with `cargo xtask build`"
+            );
+        }
+        let btf = std::fs::read("/sys/kernel/btf/vmlinux")
+            .context("reading /sys/kernel/btf/vmlinux (the kernel needs CONFIG_DEBUG_INFO_BTF)")?;
+        let offset = |name, member| member_offset(&btf, name, member).map(u64::from);
+        let skb_cb = offset("sk_buff", "cb")?;
+        let copied = offset("tcp_sock", "copied_seq")?;
+        let acked = offset("tcp_sock", "bytes_acked")?;
+        let ring = (flows.saturating_mul(EVENT_BYTES)).next_power_of_two().max(4096);
+        let mut ebpf = EbpfLoader::new()
+            .override_global("SKB_CB", &skb_cb, true)
+            .override_global("TCP_COPIED_SEQ", &copied, true)
+            .override_global("TCP_BYTES_ACKED", &acked, true)
+            .map_max_entries("SOCKS", 2 * flows)
+            .map_max_entries("FLOWS", 2 * flows)
+            .map_max_entries("SLOTS", 2 * flows)
+            .map_max_entries("EVENTS", ring)
+            .load(OBJECT)
+            .context("loading the kernel programs (needs CAP_BPF and CAP_NET_ADMIN)")?;
+
+        let socks = SockMap::try_from(take(&mut ebpf, "SOCKS")?)?;
+        let flows_map = HashMap::try_from(take(&mut ebpf, "FLOWS")?)?;
+        let slots = take(&mut ebpf, "SLOTS")?;
+        ensure!(matches!(slots, Map::Array(_)), "SLOTS is not an array");
+        let verdict: &mut SkSkb = ebpf
+            .program_mut("mqtt_lb_verdict")
+            .context("the object has no program mqtt_lb_verdict")?
+            .try_into()?;
+        verdict.load().context("loading the verdict program")?;
+        verdict
+            .attach(socks.fd())
+            .context("attaching the verdict program")?;
+        Ok(Self {
+            ebpf,
+            socks: Mutex::new(socks),
+            flows: Mutex::new(flows_map),
+            slots,
+        })
+    }
+
+    /// The slots' array, to be mapped.
+    pub fn slots_fd(&self) -> BorrowedFd<'_> {
+        match &self.slots {
+            Map::Array(data) => data.fd().as_fd(),
+            _ => unreachable!("checked when it was loaded"),
+        }
+    }
+
+    /// The ring of stopped slots; to be taken once.
+    pub fn take_events(&mut self) -> anyhow::Result<RingBuf<MapData>> {
+        Ok(RingBuf::try_from(take(&mut self.ebpf, "EVENTS")?)?)
+    }
+
+    /// Tells the verdict which slot a socket is.
+    pub fn bind(&self, cookie: u64, slot: u32) -> anyhow::Result<()> {
+        Ok(self.flows.lock().expect("FLOWS").insert(cookie, slot, 0)?)
+    }
+
+    /// Forgets a socket; to be done before it is closed.
+    pub fn unbind(&self, cookie: u64) {
+        // It is gone already when the flow never got that far.
+        let _ = self.flows.lock().expect("FLOWS").remove(&cookie);
+    }
+
+    /// Puts a socket under the verdict.
+    pub fn insert(&self, slot: u32, socket: &TcpStream) -> anyhow::Result<()> {
+        Ok(self.socks.lock().expect("SOCKS").set(slot, socket, 0)?)
+    }
+}
+
+fn take(ebpf: &mut Ebpf, name: &str) -> anyhow::Result<Map> {
+    ebpf.take_map(name)
+        .with_context(|| format!("the object has no map {name}"))
+}

@@ -1,0 +1,126 @@
+//! The slots as userspace sees them: the kernel's array, mapped into memory.
+
+use std::io;
+use std::os::fd::{AsRawFd, BorrowedFd};
+use std::ptr::{NonNull, addr_of_mut};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+
+use anyhow::Context as _;
+use mqtt_lb_ebpf::slot::{NEVER, Slot};
+
+/// All slots, shared with the verdict program.
+pub struct Slots {
+    base: NonNull<Slot>,
+    count: usize,
+}
+
+// SAFETY: every access goes through atomics; the mapping lives as long as the value.
+unsafe impl Send for Slots {}
+// SAFETY: as above.
+unsafe impl Sync for Slots {}
+
+impl Slots {
+    /// Maps the array of `2 * flows` slots.
+    pub fn map(fd: BorrowedFd<'_>, flows: u32) -> anyhow::Result<Self> {
+        let count = 2 * flows as usize;
+        // SAFETY: a new shared mapping of a map created with BPF_F_MMAPABLE.
+        let base = unsafe {
+            libc::mmap(
+                std::ptr::null_mut(),
+                count * size_of::<Slot>(),
+                libc::PROT_READ | libc::PROT_WRITE,
+                libc::MAP_SHARED,
+                fd.as_raw_fd(),
+                0,
+            )
+        };
+        if base == libc::MAP_FAILED {
+            return Err(io::Error::last_os_error()).context("mapping the slots into memory");
+        }
+        let base = NonNull::new(base.cast()).context("the slots were mapped at address 0")?;
+        Ok(Self { base, count })
+    }
+
+    fn at(&self, slot: u32) -> *mut Slot {
+        assert!((slot as usize) < self.count, "slot {slot} does not exist");
+        // SAFETY: in bounds, checked above.
+        unsafe { self.base.as_ptr().add(slot as usize) }
+    }
+
+    /// Makes a slot ready for a new socket: not redirecting, nothing counted.
+    /// Nothing in the kernel refers to it yet.
+    pub fn reset(&self, slot: u32, limit: u64) {
+        let fresh = Slot {
+            arm_at: NEVER,
+            base: 0,
+            limit,
+            reserved: [0; 5],
+            passed: 0,
+            redirected: 0,
+            acked: 0,
+            next_seq: 0,
+            started: 0,
+            n_redirected: 0,
+            n_passed: 0,
+            n_limited: 0,
+            n_missed: 0,
+            n_trimmed: 0,
+            reserved_bpf: [0; 3],
+        };
+        // SAFETY: in bounds; no program has the index of a slot that is being reset.
+        unsafe { self.at(slot).write_volatile(fresh) }
+    }
+
+    /// Lets the verdict redirect once it has passed `at` bytes, to a peer that
+    /// userspace has written `base` bytes to.
+    pub fn arm(&self, slot: u32, at: u64, base: u64) {
+        let slot = self.at(slot);
+        // SAFETY: in bounds and aligned; the kernel half reads these words only.
+        unsafe {
+            AtomicU64::from_ptr(addr_of_mut!((*slot).base)).store(base, Ordering::SeqCst);
+            AtomicU64::from_ptr(addr_of_mut!((*slot).arm_at)).store(at, Ordering::SeqCst);
+        }
+    }
+
+    /// Stops the verdict from redirecting. A run that has begun may still redirect
+    /// one segment; taking the socket's lock once waits for it.
+    pub fn disarm(&self, slot: u32) {
+        let slot = self.at(slot);
+        // SAFETY: in bounds and aligned.
+        unsafe { AtomicU64::from_ptr(addr_of_mut!((*slot).arm_at)).store(NEVER, Ordering::SeqCst) }
+    }
+
+    /// Bytes redirected since the last reset.
+    pub fn redirected(&self, slot: u32) -> u64 {
+        let slot = self.at(slot);
+        // SAFETY: in bounds and aligned.
+        unsafe { AtomicU64::from_ptr(addr_of_mut!((*slot).redirected)).load(Ordering::SeqCst) }
+    }
+
+    /// Segments redirected since the last reset; wraps.
+    pub fn segments(&self, slot: u32) -> u32 {
+        let slot = self.at(slot);
+        // SAFETY: in bounds and aligned.
+        unsafe { AtomicU32::from_ptr(addr_of_mut!((*slot).n_redirected)).load(Ordering::SeqCst) }
+    }
+
+    /// Whether the slot is armed and yet passes: it has stopped by itself.
+    pub fn has_stopped(&self, slot: u32) -> bool {
+        let slot = self.at(slot);
+        // SAFETY: in bounds and aligned.
+        unsafe {
+            let arm_at = AtomicU64::from_ptr(addr_of_mut!((*slot).arm_at)).load(Ordering::SeqCst);
+            let passed = AtomicU64::from_ptr(addr_of_mut!((*slot).passed)).load(Ordering::SeqCst);
+            arm_at != NEVER && passed != arm_at
+        }
+    }
+}
+
+impl Drop for Slots {
+    fn drop(&mut self) {
+        // SAFETY: the mapping made by `map`, of that size.
+        unsafe {
+            libc::munmap(self.base.as_ptr().cast(), self.count * size_of::<Slot>());
+        }
+    }
+}

@@ -1,0 +1,223 @@
+//! Notices what flows in the kernel need userspace for: a peer that closes, a
+//! direction the verdict has stopped, a rate that has become too high.
+//!
+//! The sockets stand in an epoll of their own that asks for RDHUP only: in the
+//! runtime's epoll every redirected segment would wake it up.
+
+use std::io;
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use anyhow::Context as _;
+use aya::maps::{MapData, RingBuf};
+use mqtt_lb_ebpf::slot::{Event, STOP_LIMIT};
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
+
+use super::signal::Signal;
+use super::slots::Slots;
+use crate::config::SockmapPolicy;
+use crate::datapath::Return;
+use crate::datapath::policy::BUSY;
+
+/// Time between two looks at the rates.
+const SWEEP: Duration = Duration::from_secs(1);
+/// Events taken from the kernel at a time.
+const BATCH: usize = 256;
+
+/// Who is in the kernel, and the two queues that tell of them.
+pub struct Watch {
+    epoll: OwnedFd,
+    events: Mutex<Option<RingBuf<MapData>>>,
+    parked: Mutex<Vec<Option<Parked>>>,
+}
+
+struct Parked {
+    signal: Arc<Signal>,
+    /// Segments of both directions at the last sweep.
+    segments: [u32; 2],
+}
+
+impl Watch {
+    /// Room for `flows` flows.
+    pub fn new(events: RingBuf<MapData>, flows: u32) -> anyhow::Result<Self> {
+        // SAFETY: no pointers; the result is checked.
+        let epoll = unsafe { libc::epoll_create1(libc::EPOLL_CLOEXEC) };
+        if epoll < 0 {
+            return Err(io::Error::last_os_error()).context("creating the sockmap path's epoll");
+        }
+        Ok(Self {
+            // SAFETY: a descriptor just made, owned by nobody else.
+            epoll: unsafe { OwnedFd::from_raw_fd(epoll) },
+            events: Mutex::new(Some(events)),
+            parked: Mutex::new((0..flows).map(|_| None).collect()),
+        })
+    }
+
+    /// Starts to watch a flow that has entered the kernel.
+    pub fn park(
+        &self,
+        flow: u32,
+        sockets: [&dyn AsRawFd; 2],
+        segments: [u32; 2],
+        signal: &Arc<Signal>,
+    ) -> io::Result<()> {
+        self.parked.lock().expect("parked flows")[flow as usize] = Some(Parked {
+            signal: signal.clone(),
+            segments,
+        });
+        for socket in sockets {
+            let mut event = libc::epoll_event {
+                events: (libc::EPOLLRDHUP | libc::EPOLLONESHOT) as u32,
+                u64: u64::from(flow),
+            };
+            // SAFETY: two open descriptors and one valid event.
+            let result = unsafe {
+                libc::epoll_ctl(
+                    self.epoll.as_raw_fd(),
+                    libc::EPOLL_CTL_ADD,
+                    socket.as_raw_fd(),
+                    &mut event,
+                )
+            };
+            if result != 0 {
+                return Err(io::Error::last_os_error());
+            }
+        }
+        Ok(())
+    }
+
+    /// Stops watching a flow; its sockets may be unknown already.
+    pub fn unpark(&self, flow: u32, sockets: [&dyn AsRawFd; 2]) {
+        self.parked.lock().expect("parked flows")[flow as usize] = None;
+        for socket in sockets {
+            // SAFETY: two open descriptors; DEL takes no event.
+            unsafe {
+                libc::epoll_ctl(
+                    self.epoll.as_raw_fd(),
+                    libc::EPOLL_CTL_DEL,
+                    socket.as_raw_fd(),
+                    std::ptr::null_mut(),
+                );
+            }
+        }
+    }
+
+    /// Wakes flows for ever.
+    pub async fn run(&self, slots: &Slots, policy: SockmapPolicy) -> anyhow::Result<()> {
+        let events = self.events.lock().expect("events").take();
+        let events = events.context("the sockmap path is watched already")?;
+        // SAFETY: both descriptors stay open for as long as they are registered:
+        // the ring is owned by its AsyncFd, the epoll by `self`.
+        let (mut events, epoll) = unsafe {
+            (
+                AsyncFd::register_with_interest(events, Interest::READABLE)?,
+                AsyncFd::register_with_interest(self.epoll.as_raw_fd(), Interest::READABLE)?,
+            )
+        };
+        let mut sweep = tokio::time::interval(SWEEP);
+        loop {
+            tokio::select! {
+                guard = epoll.readable() => {
+                    let mut guard = guard?;
+                    if self.take_hangups()? < BATCH {
+                        guard.clear_ready();
+                    }
+                }
+                guard = events.readable_mut() => {
+                    let mut guard = guard?;
+                    let ring = guard.get_inner_mut();
+                    while let Some(record) = ring.next() {
+                        self.stopped(&record);
+                    }
+                    guard.clear_ready();
+                }
+                _ = sweep.tick() => self.sweep(slots, policy),
+            }
+        }
+    }
+
+    fn take_hangups(&self) -> io::Result<usize> {
+        let mut batch = [libc::epoll_event { events: 0, u64: 0 }; BATCH];
+        // SAFETY: the buffer holds BATCH events.
+        let n = unsafe {
+            libc::epoll_wait(
+                self.epoll.as_raw_fd(),
+                batch.as_mut_ptr(),
+                BATCH as libc::c_int,
+                0,
+            )
+        };
+        if n < 0 {
+            return Err(io::Error::last_os_error());
+        }
+        for event in &batch[..n as usize] {
+            self.raise(event.u64 as u32, Return::Closing);
+        }
+        Ok(n as usize)
+    }
+
+    fn stopped(&self, record: &[u8]) {
+        let Some(event) = parse_event(record) else {
+            return;
+        };
+        let reason = if event.reason == STOP_LIMIT {
+            Return::Limit
+        } else {
+            Return::Stray
+        };
+        self.raise(event.slot / 2, reason);
+    }
+
+    fn raise(&self, flow: u32, reason: Return) {
+        let parked = self.parked.lock().expect("parked flows");
+        if let Some(Some(entry)) = parked.get(flow as usize) {
+            entry.signal.raise(reason);
+        }
+    }
+
+    /// Finds busy flows, and stops whose event found the ring full.
+    fn sweep(&self, slots: &Slots, policy: SockmapPolicy) {
+        let mut parked = self.parked.lock().expect("parked flows");
+        for (flow, entry) in parked.iter_mut().enumerate() {
+            let Some(entry) = entry else { continue };
+            for direction in 0..2 {
+                let slot = 2 * flow as u32 + direction;
+                let segments = slots.segments(slot);
+                let seen = &mut entry.segments[direction as usize];
+                let rate = segments.wrapping_sub(*seen);
+                *seen = segments;
+                if rate > BUSY && policy == SockmapPolicy::Auto {
+                    entry.signal.raise(Return::Busy);
+                }
+                if slots.has_stopped(slot) {
+                    entry.signal.raise(Return::Stray);
+                }
+            }
+        }
+    }
+}
+
+fn parse_event(record: &[u8]) -> Option<Event> {
+    let word = |at: usize| Some(u32::from_ne_bytes(record.get(at..at + 4)?.try_into().ok()?));
+    Some(Event {
+        slot: word(0)?,
+        reason: word(4)?,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn events_are_read_as_the_program_writes_them() {
+        let mut record = Vec::new();
+        record.extend_from_slice(&7u32.to_ne_bytes());
+        record.extend_from_slice(&STOP_LIMIT.to_ne_bytes());
+        let event = parse_event(&record).unwrap();
+        assert_eq!((event.slot, event.reason), (7, STOP_LIMIT));
+        assert_eq!(parse_event(&record[..7]), None);
+    }
+}
