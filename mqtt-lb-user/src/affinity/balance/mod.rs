@@ -2,6 +2,7 @@
 
 mod hash;
 mod leastconn;
+mod ring;
 mod roundrobin;
 mod turns;
 

@@ -9,7 +9,7 @@
 //! Memory is bounded: an entry costs 40 bytes, 4 to 8 of index, and its key; and
 //! all keys together get 256 bytes for each entry the table has room for, which
 //! counts like the number of entries when it is used up. A table of 100,000
-//! stays under 32 MB even if every client sends an id of 64 KiB.
+//! stays under 40 MB even if every client sends an id of 64 KiB.
 
 mod page;
 mod slab;
@@ -59,6 +59,8 @@ impl StickTable {
     pub fn reconfigure(&mut self, stick: Stick) {
         let stick = bounded(stick);
         let resized = stick.size != self.stick.size;
+        // What has expired stays so, even if entries live longer from now on.
+        while self.drop_oldest(false) {}
         self.stick = stick;
         if resized {
             while self.is_over(0, 0) && self.drop_oldest(true) {}
@@ -90,7 +92,8 @@ impl StickTable {
     }
 
     /// Stores the backend of a key, refreshes the entry, and says what it said
-    /// before. [`Sticky::None`]: the table is full and refuses new entries.
+    /// before. [`Sticky::None`]: the table is full and refuses new entries, or the
+    /// key is longer than any client id.
     pub fn set(&mut self, now: Instant, key: &[u8], backend: BackendId) -> Sticky {
         let now = self.advance(now);
         if let Some((at, before)) = self.live(key, now) {
@@ -100,6 +103,9 @@ impl StickTable {
             } else {
                 Sticky::Moved
             };
+        }
+        if key.len() > LONGEST_KEY {
+            return Sticky::None;
         }
         while self.is_over(1, key.len()) {
             if !self.drop_oldest(!self.stick.nopurge) {
