@@ -2,23 +2,21 @@
 
 use std::io::Read as _;
 use std::net::SocketAddr;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use toml::Spanned;
-use toml::de::{DeTable, DeValue};
+use toml::de::DeTable;
 
 use super::backend::check_name;
 use super::clash::Addresses;
 use super::error::{ConfigError, Problems};
 use super::section::{Place, Section};
-use super::value::{Read, address, integer, or_off, string};
+use super::value::{address, integer, or_off, socket_path};
 use super::{Config, Limits, Listener, Log, PathKind, Pool, Sockmap, Timeouts};
 
 /// Bytes of a configuration file at most; a device or a wrong file is refused.
 const MAX_FILE: u64 = 16 << 20;
-
-/// Bytes of a unix socket's path at most (`sun_path` without its NUL).
-const MAX_SOCKET_PATH: usize = 107;
 
 /// Reads and validates the configuration in the file `path`.
 ///
@@ -57,7 +55,7 @@ pub fn parse(name: &str, text: &str) -> Result<Config, ConfigError> {
     let (document, errors) = DeTable::parse_recoverable(text);
     for error in errors {
         let span = error.span().unwrap_or(0..0);
-        let cut = span.is_empty() && text[..span.start].trim_end_matches(' ').ends_with('=');
+        let cut = span.is_empty() && before(text, &span).ends_with('=');
         match cut {
             true => problems.syntax(span, "not TOML: no value behind the `=`, write one"),
             false => problems.syntax(span, &format!("not TOML: {}", error.message())),
@@ -68,6 +66,13 @@ pub fn parse(name: &str, text: &str) -> Result<Config, ConfigError> {
         None => Ok(config),
         Some(error) => Err(error),
     }
+}
+
+/// What stands in front of `span`, without the blanks next to it.
+fn before<'a>(text: &'a str, span: &Range<usize>) -> &'a str {
+    text.get(..span.start)
+        .unwrap_or_default()
+        .trim_end_matches([' ', '\t'])
 }
 
 /// Reads the whole file; what is wrong goes to `problems`.
@@ -136,17 +141,6 @@ fn read_admin(mut section: Section<'_>, default: Option<PathBuf>) -> Option<Path
     let socket = section.or("socket", default, or_off(socket_path));
     section.finish();
     socket
-}
-
-/// A path that fits into a unix socket address.
-fn socket_path(value: &DeValue<'_>) -> Read<PathBuf> {
-    let path = string(value)?;
-    match path.len() {
-        1..=MAX_SOCKET_PATH if !path.contains('\0') => Ok(PathBuf::from(path)),
-        _ => Err(format!(
-            "{path:?} is not a path for a socket: write 1 to {MAX_SOCKET_PATH} bytes, or \"off\""
-        )),
-    }
 }
 
 /// `[http]`: the endpoint for metrics and health.

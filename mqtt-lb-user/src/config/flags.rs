@@ -2,11 +2,13 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::str::FromStr;
 
 use super::backend::{DEFAULT_WEIGHT, check_broker, check_name};
 use super::clash::Addresses;
 use super::error::ConfigError;
 use super::listener::DEFAULT_BACKLOG;
+use super::value::parse_address;
 use super::{Backend, Balance, Config, Listener, LogFormat, PathKind, Pool, ProxyProtocol, Stick};
 
 /// Name of the only pool of a configuration from flags.
@@ -17,8 +19,8 @@ const POOL: &str = "default";
 pub struct Flags {
     /// Addresses clients connect to.
     pub listen: Vec<SocketAddr>,
-    /// Backends, each with its name where one is given; the others are `b1`, `b2`, … by place.
-    pub backends: Vec<(Option<String>, SocketAddr)>,
+    /// The backends, in order.
+    pub backends: Vec<BackendFlag>,
     /// How a client without a stick table entry gets its backend.
     pub balance: Balance,
     /// Which PROXY protocol header the backends get.
@@ -33,6 +35,33 @@ pub struct Flags {
     pub admin: Option<PathBuf>,
     /// The HTTP endpoint; `None` switches it off.
     pub http: Option<SocketAddr>,
+}
+
+/// A backend on the command line: `[NAME=]IP:PORT`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BackendFlag {
+    /// Its name; without one it is `b1`, `b2`, … by its place.
+    pub name: Option<String>,
+    /// Its address.
+    pub address: SocketAddr,
+}
+
+impl FromStr for BackendFlag {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (name, address) = match text.split_once('=') {
+            Some((name, address)) => (Some(name), address),
+            None => (None, text),
+        };
+        name.map_or(Ok(()), check_name)?;
+        let address = parse_address(address)?;
+        check_broker(address)?;
+        Ok(Self {
+            name: name.map(str::to_owned),
+            address,
+        })
+    }
 }
 
 /// Makes a configuration: every listener leads to one pool named `default`.
@@ -84,18 +113,16 @@ pub fn from_flags(flags: &Flags) -> Result<Config, ConfigError> {
 
 fn backends(flags: &Flags) -> Result<Vec<Backend>, ConfigError> {
     let mut backends: Vec<Backend> = Vec::new();
-    for (i, (name, address)) in flags.backends.iter().enumerate() {
-        let name = name.clone().unwrap_or_else(|| format!("b{}", i + 1));
-        check_name(&name)
-            .and_then(|()| check_broker(*address))
-            .map_err(|message| ConfigError::whole("--backend", message))?;
+    for (i, flag) in flags.backends.iter().enumerate() {
+        let name = flag.name.clone();
+        let name = name.unwrap_or_else(|| format!("b{}", i + 1));
         if backends.iter().any(|b| b.name == name) {
             let message = format!("{name} is already the name of a backend: take another one");
             return Err(ConfigError::whole("--backend", message));
         }
         backends.push(Backend {
             name,
-            address: *address,
+            address: flag.address,
             weight: DEFAULT_WEIGHT,
         });
     }

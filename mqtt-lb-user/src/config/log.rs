@@ -2,10 +2,10 @@
 
 use clap::ValueEnum;
 use toml::de::DeValue;
-use tracing_subscriber::EnvFilter;
 
 use super::section::Section;
 use super::value::{Read, boolean, choice, string};
+use crate::logging;
 
 /// How the program logs.
 #[derive(Debug, Clone, PartialEq)]
@@ -51,22 +51,11 @@ impl Log {
     }
 }
 
-/// A filter directive whose bare words are levels.
-///
-/// A misspelt level such as `inof` is a valid directive (it names a module) and
-/// would switch all logging off.
+/// A directive that the log takes.
 fn level(value: &DeValue<'_>) -> Read<String> {
-    const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
     let text = string(value)?;
-    let plain = text.split(',').map(str::trim);
-    let known = plain
-        .filter(|word| !word.contains(['=', '[']))
-        .all(|word| LEVELS.contains(&word));
-    match EnvFilter::try_new(&text) {
-        Ok(_) if known => Ok(text),
-        _ => Err(format!(
-            "{text:?} is not a log level: write {} or a filter such as \"info,mqtt_lb_user=debug\"",
-            LEVELS.join(", ")
-        )),
+    match logging::filter(&text) {
+        Ok(_) => Ok(text),
+        Err(error) => Err(error.to_string()),
     }
 }

@@ -28,13 +28,14 @@ pub use backend::Backend;
 pub use datapath::{PathKind, Sockmap, SockmapPolicy};
 pub use error::ConfigError;
 pub use file::{load, parse};
-pub use flags::{Flags, from_flags};
+pub use flags::{BackendFlag, Flags, from_flags};
 pub use health::{CheckKind, Health};
 pub use limits::{Limits, Timeouts};
 pub use listener::Listener;
 pub use log::{Log, LogFormat};
 pub use pool::{Balance, EmptyClientId, Pool, ProxyProtocol};
 pub use stick::Stick;
+pub use value::{parse_address, parse_socket_path};
 
 /// Where the unix admin socket is when the configuration does not say.
 pub const DEFAULT_ADMIN_SOCKET: &str = "/run/mqtt-lb/admin.sock";

@@ -57,7 +57,7 @@ pub fn parse_size(text: &str) -> Result<u64, String> {
 /// Writes a duration of whole milliseconds in its largest exact unit.
 pub fn duration_text(duration: Duration) -> String {
     let millis = duration.as_millis();
-    let exact = TIME.iter().find(|(unit, _)| millis % unit == 0);
+    let exact = TIME.iter().find(|(unit, _)| millis.is_multiple_of(*unit));
     match exact {
         Some((unit, name)) if millis > 0 => format!("{}{name}", millis / unit),
         _ => format!("{}s", duration.as_secs()),
@@ -66,7 +66,9 @@ pub fn duration_text(duration: Duration) -> String {
 
 /// Writes a size in its largest exact unit.
 pub fn size_text(size: u64) -> String {
-    let exact = SIZE.iter().find(|(unit, _)| size > 0 && size % unit == 0);
+    let exact = SIZE
+        .iter()
+        .find(|(unit, _)| size > 0 && size.is_multiple_of(*unit));
     match exact {
         Some((unit, name)) => format!("{}{name}", size / unit),
         None => size.to_string(),

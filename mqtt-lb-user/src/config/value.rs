@@ -3,12 +3,16 @@
 use std::fmt::Display;
 use std::net::SocketAddr;
 use std::ops::RangeInclusive;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::ValueEnum;
 use toml::de::DeValue;
 
 use super::units::{duration_text, parse_duration, parse_size, size_text};
+
+/// Bytes of a unix socket's path at most (`sun_path` without its NUL).
+const MAX_SOCKET_PATH: usize = 107;
 
 /// What a reader answers: the value, or what is wrong and what to write instead.
 pub(super) type Read<T> = Result<T, String>;
@@ -36,8 +40,11 @@ pub(super) fn address(value: &DeValue<'_>) -> Read<SocketAddr> {
     }
 }
 
-/// Reads `IP:PORT`; the port is not 0.
-pub(super) fn parse_address(text: &str) -> Read<SocketAddr> {
+/// Reads `IP:PORT`, with a port that is not 0.
+///
+/// # Errors
+/// One line: what is wrong and how an address is written.
+pub fn parse_address(text: &str) -> Result<SocketAddr, String> {
     let address: SocketAddr = text.parse().map_err(|_| {
         format!(
             "{text:?} is not an address: write a numeric IP and a port, such as \"10.0.0.1:1883\" or \"[::1]:1883\""
@@ -46,6 +53,24 @@ pub(super) fn parse_address(text: &str) -> Read<SocketAddr> {
     match address.port() {
         0 => Err(format!("{text:?} has port 0: give the port")),
         _ => Ok(address),
+    }
+}
+
+/// A path for a unix socket.
+pub(super) fn socket_path(value: &DeValue<'_>) -> Read<PathBuf> {
+    parse_socket_path(&string(value)?)
+}
+
+/// Reads a path that fits into a unix socket's address.
+///
+/// # Errors
+/// One line: how long a path may be.
+pub fn parse_socket_path(path: &str) -> Result<PathBuf, String> {
+    match path.len() {
+        1..=MAX_SOCKET_PATH if !path.contains('\0') => Ok(PathBuf::from(path)),
+        _ => Err(format!(
+            "{path:?} is not a path for a socket: write 1 to {MAX_SOCKET_PATH} bytes, or off"
+        )),
     }
 }
 

@@ -1,0 +1,159 @@
+//! The command line.
+
+pub mod admin;
+mod run;
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+use mqtt_lb_user::config::DEFAULT_ADMIN_SOCKET;
+
+pub use run::Run;
+
+/// MQTT load balancer with client-id stickiness and in-kernel forwarding.
+#[derive(Debug, Parser)]
+#[command(name = "mqtt-lb", version, arg_required_else_help = true)]
+#[command(after_help = "\
+Examples:
+  mqtt-lb run --listen 0.0.0.0:1883 --backend 10.0.0.1:1883 --backend 10.0.0.2:1883
+  mqtt-lb check -f /etc/mqtt-lb.toml && mqtt-lb run -f /etc/mqtt-lb.toml
+  mqtt-lb table show
+  mqtt-lb backend drain emqx/emqx1")]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Balance, from a configuration file or from flags alone.
+    Run(Run),
+    /// Say whether a configuration file is valid, or everything that is wrong with it.
+    ///
+    /// Prints "configuration is valid", or one line per problem as
+    /// FILE:LINE:COLUMN: what is wrong, what to do.
+    Check {
+        /// The configuration file.
+        #[arg(short, long, value_name = "FILE", env = "MQTT_LB_CONFIG")]
+        file: PathBuf,
+    },
+    /// Look at the stick tables of a running balancer, or change them.
+    Table {
+        /// What to do with the table.
+        #[command(subcommand)]
+        command: TableCommand,
+        /// Where the balancer is.
+        #[command(flatten)]
+        socket: Socket,
+    },
+    /// List the backends of a running balancer, or change what they may get.
+    Backend {
+        /// What to do with the backends.
+        #[command(subcommand)]
+        command: BackendCommand,
+        /// Where the balancer is.
+        #[command(flatten)]
+        socket: Socket,
+    },
+}
+
+/// How to reach the running balancer.
+#[derive(Debug, Args)]
+pub struct Socket {
+    /// Unix admin socket of the running balancer.
+    #[arg(long, global = true, value_name = "PATH", env = "MQTT_LB_SOCKET")]
+    #[arg(default_value = DEFAULT_ADMIN_SOCKET)]
+    pub socket: PathBuf,
+}
+
+/// Commands on stick tables.
+///
+/// A KEY is a client id as the log and `table show` print it: `\xNN` is a byte,
+/// `\\` a backslash.
+#[derive(Debug, Subcommand)]
+pub enum TableCommand {
+    /// Print the tables, the entries of one, or one entry.
+    #[command(after_help = "\
+Examples:
+  mqtt-lb table show                         every table: size, used
+  mqtt-lb table show emqx                    its entries
+  mqtt-lb table show emqx --key sensor-17    where one client goes")]
+    Show {
+        /// The pool; every table when left out.
+        pool: Option<String>,
+        /// Only this client id, written as in the log (\xNN is a byte).
+        #[arg(long, requires = "pool", value_parser = admin::parse_key)]
+        key: Option<admin::Key>,
+    },
+    /// Decide which backend a client id goes to.
+    #[command(after_help = "\
+Example:
+  mqtt-lb table set emqx sensor-17 emqx2")]
+    Set {
+        /// The pool.
+        pool: String,
+        /// The client id, written as in the log (\xNN is a byte).
+        #[arg(value_parser = admin::parse_key)]
+        key: admin::Key,
+        /// The backend's name.
+        backend: String,
+    },
+    /// Forget entries; the clients are balanced anew when they connect next.
+    #[command(after_help = "\
+Examples:
+  mqtt-lb table clear emqx --key sensor-17
+  mqtt-lb table clear emqx --backend emqx1
+  mqtt-lb table clear emqx --all")]
+    Clear {
+        /// The pool.
+        pool: String,
+        /// Which entries.
+        #[command(flatten)]
+        which: Which,
+    },
+}
+
+/// Which entries of a table to forget.
+#[derive(Debug, Args)]
+#[group(required = true, multiple = false)]
+pub struct Which {
+    /// The entry of this client id, written as in the log (\xNN is a byte).
+    #[arg(long, value_parser = admin::parse_key)]
+    pub key: Option<admin::Key>,
+    /// The entries that lead to this backend.
+    #[arg(long, value_name = "NAME")]
+    pub backend: Option<String>,
+    /// Every entry.
+    #[arg(long)]
+    pub all: bool,
+}
+
+/// Commands on backends.
+#[derive(Debug, Subcommand)]
+pub enum BackendCommand {
+    /// Print the backends with their state.
+    List {
+        /// Only those of this pool.
+        pool: Option<String>,
+    },
+    /// Send a backend only the clients that the stick table sends there.
+    Drain(Target),
+    /// Send a backend clients again.
+    Ready(Target),
+    /// Send a backend no clients at all.
+    Maint(Target),
+}
+
+/// One backend.
+#[derive(Debug, Args)]
+pub struct Target {
+    /// The backend, such as emqx/emqx1.
+    #[arg(value_name = "POOL/BACKEND", value_parser = admin::parse_target)]
+    pub target: String,
+}
+
+#[cfg(test)]
+#[path = "cli/tests.rs"]
+mod tests;
