@@ -11,6 +11,9 @@ use mqtt_lb_user::config::{
 
 /// Balance, from a configuration file or from flags alone.
 #[derive(Debug, Args)]
+#[command(override_usage = "\
+mqtt-lb run -f <FILE>
+       mqtt-lb run --listen <IP:PORT> --backend <[NAME=]IP:PORT> [OPTIONS]")]
 #[command(after_help = "\
 Examples:
   mqtt-lb run -f /etc/mqtt-lb.toml
