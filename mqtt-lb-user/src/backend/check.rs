@@ -73,8 +73,9 @@ impl Check {
         Ok(Alive { connack })
     }
 
+    /// Reads the CONNACK; that of MQTT 3.1.1 has a remaining length of two (section 3.2.1).
     async fn connack(&self, stream: &mut TcpStream) -> Result<u8, CheckError> {
-        let mut buf = [0; 64];
+        let mut buf = [0; 4];
         let mut len = 0;
         loop {
             let read = stream.read(&mut buf[len..]).await;
@@ -83,9 +84,9 @@ impl Check {
                 n => len += n,
             }
             match connack::peek(&buf[..len]) {
-                ConnackPeek::Connack(connack) => return Ok(connack.code),
+                ConnackPeek::Connack(connack) if buf[1] == 2 => return Ok(connack.code),
                 ConnackPeek::NeedMore if len < buf.len() => {}
-                _ => return Err(self.fail(Fault::NotConnack(buf[..len.min(8)].to_vec()))),
+                _ => return Err(self.fail(Fault::NotConnack(buf[..len].to_vec()))),
             }
         }
     }

@@ -104,8 +104,8 @@ impl fmt::Display for DialError {
         write!(f, "connect to {}", self.address)?;
         match &self.source {
             Failure::Timeout(after) => {
-                let after = Duration::from_millis(after.as_millis() as u64);
-                write!(f, " timed out after {}", humantime::format_duration(after))
+                let after = humantime::format_duration(rounded(*after));
+                write!(f, " timed out after {after}")
             }
             Failure::Io(error) => match error.kind() {
                 ErrorKind::ConnectionRefused => write!(f, ": connection refused"),
@@ -118,11 +118,79 @@ impl fmt::Display for DialError {
     }
 }
 
+/// A time as people read it: whole milliseconds, from 50 ms on tens of them.
+fn rounded(time: Duration) -> Duration {
+    let step = if time.as_millis() < 50 { 1.0 } else { 10.0 };
+    Duration::from_millis(((time.as_secs_f64() * 1000.0 / step).round() * step) as u64)
+}
+
 impl std::error::Error for DialError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match &self.source {
             Failure::Timeout(_) => None,
             Failure::Io(error) => Some(error),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn io(code: i32) -> DialError {
+        DialError {
+            address: "192.0.2.1:1883".parse().unwrap(),
+            source: Failure::Io(io::Error::from_raw_os_error(code)),
+        }
+    }
+
+    fn timeout(micros: u64) -> DialError {
+        DialError {
+            address: "[2001:db8::1]:1883".parse().unwrap(),
+            source: Failure::Timeout(Duration::from_micros(micros)),
+        }
+    }
+
+    #[test]
+    fn times_are_told_as_people_set_them() {
+        for (micros, told) in [
+            (999_700, "1s"),
+            (1_344_999, "1s 340ms"),
+            (199_900, "200ms"),
+            (4_400, "4ms"),
+        ] {
+            assert_eq!(
+                timeout(micros).to_string(),
+                format!("connect to [2001:db8::1]:1883 timed out after {told}")
+            );
+        }
+    }
+
+    #[test]
+    fn every_error_has_a_reason_of_the_list() {
+        for (code, reason) in [
+            (libc::ETIMEDOUT, "timeout"),
+            (libc::ECONNREFUSED, "refused"),
+            (libc::EHOSTUNREACH, "unreachable"),
+            (libc::ENETUNREACH, "unreachable"),
+            (libc::EADDRNOTAVAIL, "unreachable"),
+            (libc::EMFILE, "local"),
+            (libc::ENOBUFS, "local"),
+            (libc::ECONNRESET, "other"),
+        ] {
+            let error = io(code);
+            assert_eq!(error.reason(), reason);
+            assert!(DialError::REASONS.contains(&reason));
+            assert_eq!(error.is_local(), reason == "local");
+        }
+        assert_eq!(timeout(1).reason(), "timeout");
+    }
+
+    #[test]
+    fn messages_name_the_address_and_no_errno_where_words_do() {
+        let told = io(libc::ECONNREFUSED).to_string();
+        assert_eq!(told, "connect to 192.0.2.1:1883: connection refused");
+        let told = io(libc::EHOSTUNREACH).to_string();
+        assert_eq!(told, "connect to 192.0.2.1:1883: no route to host");
     }
 }

@@ -21,3 +21,6 @@ pub use node::{Backend, Lease};
 pub use pool::Pool;
 pub use pools::Pools;
 pub use state::{AdminState, UnknownState};
+
+#[cfg(test)]
+mod tests;

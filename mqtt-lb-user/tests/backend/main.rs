@@ -1,0 +1,8 @@
+//! Dialing and checking over real sockets on loopback.
+
+mod broker;
+mod check;
+mod dial;
+mod monitor;
+mod pools;
+mod settings;
