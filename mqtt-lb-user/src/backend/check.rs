@@ -73,7 +73,7 @@ impl Check {
         Ok(Alive { connack })
     }
 
-    /// Reads the CONNACK; that of MQTT 3.1.1 has a remaining length of two (section 3.2.1).
+    /// Reads the CONNACK; in MQTT 3.1.1 it has four bytes (section 3.2).
     async fn connack(&self, stream: &mut TcpStream) -> Result<u8, CheckError> {
         let mut buf = [0; 4];
         let mut len = 0;
@@ -84,7 +84,7 @@ impl Check {
                 n => len += n,
             }
             match connack::peek(&buf[..len]) {
-                ConnackPeek::Connack(connack) if buf[1] == 2 => return Ok(connack.code),
+                ConnackPeek::Connack(connack) => return Ok(connack.code),
                 ConnackPeek::NeedMore if len < buf.len() => {}
                 _ => return Err(self.fail(Fault::NotConnack(buf[..len].to_vec()))),
             }

@@ -266,7 +266,12 @@ fn a_new_address_is_a_new_machine() {
 #[test]
 fn routes_and_reloads_at_once_fit_together() {
     let f = fixture("a=1 b=1");
-    let (even, odd) = (config("a=1 b=1"), config("c=1 d=1"));
+    // The hash ring knows only the servers of its own configuration.
+    let [even, odd] = ["a=1 b=1", "c=1 d=1"].map(|backends| config::Pool {
+        balance: Balance::Hash,
+        ..config(backends)
+    });
+    f.pool.apply(&even);
     std::thread::scope(|scope| {
         let reloads = scope.spawn(|| {
             for n in 0..200 {
