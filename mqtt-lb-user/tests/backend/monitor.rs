@@ -5,11 +5,11 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use mqtt_lb_user::backend::{Backend, Pools, monitor};
-use mqtt_lb_user::config::{CheckKind, Health};
+use mqtt_lb_user::config::{CheckKind, Health, ProxyProtocol};
 use mqtt_lb_user::metrics::Metrics;
 use tracing::subscriber::DefaultGuard;
 
-use crate::broker::{ACCEPTED, Broker, until};
+use crate::broker::{ACCEPTED, Broker, Seen, until};
 use crate::settings::{FAST, config, pool};
 
 /// Log lines of this thread.
@@ -136,6 +136,29 @@ async fn a_reload_starts_stops_and_changes_checks() {
     let fast = pool(Some(FAST), &[("b", b.address)]);
     pools.apply(&config(&[("p", fast)]));
     until("fast checks again", || b.ended() >= before + 5).await;
+}
+
+#[tokio::test]
+async fn a_changed_address_or_header_is_checked_from_then_on() {
+    let (old, new) = (
+        Broker::start(Some(ACCEPTED)).await,
+        Broker::start(Some(ACCEPTED)).await,
+    );
+    let (pools, _) = start(Some(FAST), &[&old]).await;
+    until("checks of the old address", || old.ended() >= 2).await;
+
+    let mut changed = pool(Some(FAST), &[("a", new.address)]);
+    pools.apply(&config(&[("p", changed.clone())]));
+    until("checks of the new address", || new.ended() >= 2).await;
+    let header = |seen: &Seen| seen.first.starts_with(b"\r\n\r\n\0\r\nQUIT\n");
+    assert!(new.all().iter().all(header));
+
+    changed.proxy_protocol = ProxyProtocol::Off;
+    pools.apply(&config(&[("p", changed)]));
+    until("checks without a header", || {
+        new.all().iter().any(|seen| seen.first[0] == 0x10)
+    })
+    .await;
 }
 
 #[tokio::test]
