@@ -100,6 +100,11 @@ fn a_clock_that_was_read_earlier_does_not_break_the_order() {
     table.set(late, b"a", BackendId(1));
     table.set(start, b"b", BackendId(1));
     assert_eq!(table.expire(start + MINUTE, 10), 1, "only the first");
+    assert_eq!(
+        table.peek(start + MINUTE, b"b"),
+        Some(BackendId(1)),
+        "as old as the one before"
+    );
     assert_eq!(table.expire(late + MINUTE, 10), 2);
 }
 
