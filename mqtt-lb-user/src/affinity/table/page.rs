@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::StickTable;
+use super::slab::Slot;
 use crate::affinity::BackendId;
 
 /// Where the next page starts; `default()` is the beginning.
@@ -37,15 +38,22 @@ impl StickTable {
         let end = start.saturating_add(step).min(self.slab.end());
         let rows = (start..end)
             .filter_map(|at| self.slab.get(at))
-            .filter_map(|slot| {
-                let left = self.left(slot, now)?;
-                Some(Row {
-                    key: slot.key.to_vec(),
-                    backend: slot.backend,
-                    expires_in: left,
-                })
-            })
+            .filter_map(|slot| self.row(slot, now))
             .collect();
         (rows, (end < self.slab.end()).then_some(Cursor(end)))
+    }
+
+    /// The entry of a key, without refreshing it.
+    #[must_use]
+    pub fn entry(&self, now: Instant, key: &[u8]) -> Option<Row> {
+        self.row(self.slab.get(self.slab.find(key)?)?, self.nanos(now))
+    }
+
+    fn row(&self, slot: &Slot, now: u64) -> Option<Row> {
+        Some(Row {
+            key: slot.key.to_vec(),
+            backend: slot.backend,
+            expires_in: self.left(slot, now)?,
+        })
     }
 }
