@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::Session;
 use super::termination::termination;
-use crate::escape::{Escaped, Word};
+use crate::escape::Escaped;
 use crate::metrics::{path_name, sticky_name};
 
 /// HAProxy's tcplog shape, then `key=value` pairs.
@@ -17,16 +17,16 @@ pub struct Text<'a>(pub &'a Session);
 impl Display for Text<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let s = self.0;
-        let backend = s.backend.as_deref().map_or(&b"<NOSRV>"[..], str::as_bytes);
+        let backend = s.backend.as_deref().unwrap_or("<NOSRV>");
         let [who, phase] = termination(s);
         write!(
             f,
             "{} [{}] {} {}/{} {}/{}/{} {}/{} {who}{phase}",
             s.client,
             Date(s.accepted),
-            Word(s.listener.as_bytes()),
-            Word(s.pool.as_bytes()),
-            Word(backend),
+            s.listener,
+            s.pool,
+            backend,
             Or(s.waited.map(|d| d.as_millis()), "-1"),
             Or(s.connecting.map(|d| d.as_millis()), "-1"),
             s.total.as_millis(),
