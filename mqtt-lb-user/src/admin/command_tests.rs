@@ -1,0 +1,126 @@
+use super::*;
+
+fn one(line: &str) -> Result<Command, CommandError> {
+    let mut commands = parse(line.as_bytes())?;
+    assert_eq!(commands.len(), 1, "{line}");
+    Ok(commands.remove(0))
+}
+
+#[test]
+fn commands() {
+    let table = |key: Option<&[u8]>| Command::ShowTable {
+        pool: "emqx".into(),
+        key: key.map(<[u8]>::to_vec),
+    };
+    let clear = |which| Command::ClearTable {
+        pool: "emqx".into(),
+        which,
+    };
+    let state = |state| Command::SetBackend {
+        pool: "emqx".into(),
+        backend: "a/b".into(),
+        state,
+    };
+    for (line, expected) in [
+        ("help", Command::Help),
+        ("prompt", Command::Prompt),
+        ("quit", Command::Quit),
+        ("show info", Command::ShowInfo),
+        ("show backends", Command::ShowBackends { pool: None }),
+        (
+            "show backends emqx",
+            Command::ShowBackends {
+                pool: Some("emqx".into()),
+            },
+        ),
+        ("set backend emqx/a/b state ready", state(AdminState::Ready)),
+        ("set backend emqx/a/b state drain", state(AdminState::Drain)),
+        ("set backend emqx/a/b state maint", state(AdminState::Maint)),
+        ("show table", Command::ShowTables),
+        ("show table emqx", table(None)),
+        ("show table emqx key c0", table(Some(b"c0"))),
+        (
+            r#"show table emqx key "a \"b\"\xff""#,
+            table(Some(b"a \"b\"\xff")),
+        ),
+        (r#"show table emqx key """#, table(Some(b""))),
+        ("clear table emqx", clear(Entries::All)),
+        (
+            "clear table emqx key c0",
+            clear(Entries::Key(b"c0".to_vec())),
+        ),
+        (
+            "clear table emqx backend emqx1",
+            clear(Entries::Backend("emqx1".into())),
+        ),
+        (
+            "set table emqx key backend backend emqx1",
+            Command::SetTable {
+                pool: "emqx".into(),
+                key: b"backend".to_vec(),
+                backend: "emqx1".into(),
+            },
+        ),
+    ] {
+        assert_eq!(one(line), Ok(expected), "{line}");
+    }
+}
+
+#[test]
+fn wrong_words_get_the_usage() {
+    for (line, usage) in [
+        ("show backends a b", SHOW_BACKENDS),
+        ("show backends \\xff", SHOW_BACKENDS),
+        ("set backend", SET_BACKEND),
+        ("set backend emqx1 state ready", SET_BACKEND),
+        ("set backend emqx/emqx1 state up", SET_BACKEND),
+        ("set backend emqx/emqx1 weight 2", SET_BACKEND),
+        ("show table emqx c0", SHOW_TABLE),
+        ("show table emqx key", SHOW_TABLE),
+        ("set table emqx key c0", SET_TABLE),
+        ("set table emqx key c0 backend", SET_TABLE),
+        ("clear table", CLEAR_TABLE),
+        ("clear table emqx key", CLEAR_TABLE),
+        ("clear table emqx c0", CLEAR_TABLE),
+    ] {
+        assert_eq!(one(line), Err(CommandError::Usage(usage)), "{line}");
+    }
+}
+
+#[test]
+fn unknown_commands_are_named_and_escaped() {
+    for (line, shown) in [
+        (
+            "shwo table emqx",
+            "unknown command \"shwo table\": try help",
+        ),
+        ("show", "unknown command \"show\": try help"),
+        ("help me", "unknown command \"help me\": try help"),
+        ("\\x1b[2J", "unknown command \"\\x1b[2J\": try help"),
+    ] {
+        assert_eq!(one(line).expect_err(line).to_string(), shown);
+    }
+    let long = one(&"x".repeat(1000)).expect_err("unknown").to_string();
+    assert!(long.len() < 80, "{long}");
+}
+
+#[test]
+fn a_line_is_read_whole_or_not_at_all() {
+    let both = parse(b"show info; show table").expect("valid");
+    assert_eq!(both, [Command::ShowInfo, Command::ShowTables]);
+    assert!(parse(b"clear table emqx; shwo info").is_err());
+    assert_eq!(parse(b""), Ok(Vec::new()));
+}
+
+#[test]
+fn help_names_every_command() {
+    for usage in [
+        SHOW_BACKENDS,
+        SET_BACKEND,
+        SHOW_TABLE,
+        SET_TABLE,
+        CLEAR_TABLE,
+    ] {
+        assert!(HELP.iter().any(|(command, _)| *command == usage), "{usage}");
+    }
+}
