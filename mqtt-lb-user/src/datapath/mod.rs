@@ -6,6 +6,7 @@
 
 pub mod copy;
 mod direction;
+mod paths;
 mod policy;
 mod side;
 pub mod sockmap;
@@ -15,10 +16,11 @@ use std::net::TcpStream;
 use std::task::{Context, Poll};
 
 pub use direction::{Backlog, Direction};
+pub use paths::{OnPath, Paths};
 pub use policy::Policy;
 pub use side::Side;
 
-use crate::config::PathKind;
+use crate::config::{PathKind, SockmapPolicy};
 
 /// The two sockets of a flow, both non-blocking.
 #[derive(Debug)]
@@ -36,6 +38,26 @@ pub struct Directions {
     pub up: Direction,
     /// Backend to client.
     pub down: Direction,
+    /// The side that closed first.
+    pub first_eof: Option<Side>,
+}
+
+impl Directions {
+    /// Notes who has closed first, once somebody has.
+    pub fn note_eof(&mut self) {
+        self.first_eof = self.first_eof.or(if self.up.eof {
+            Some(Side::Client)
+        } else if self.down.eof {
+            Some(Side::Backend)
+        } else {
+            None
+        });
+    }
+
+    /// Whether userspace holds no bytes and waits for nothing, both ways.
+    pub fn is_clear(&self) -> bool {
+        self.up.is_clear() && self.down.is_clear()
+    }
 }
 
 /// Why a path did not take a flow. The flow goes on where it is, unharmed.
@@ -60,11 +82,6 @@ impl Refusal {
             Self::NotQuiet => "not_quiet",
             Self::Kernel => "kernel",
         }
-    }
-
-    /// Whether the flow may be offered to the path again later.
-    pub fn is_passing(self) -> bool {
-        matches!(self, Self::TableFull | Self::NotQuiet)
     }
 }
 
@@ -97,6 +114,9 @@ impl Return {
 pub trait DataPath: Send + Sync {
     /// Which path this is.
     fn kind(&self) -> PathKind;
+
+    /// When flows move onto the path.
+    fn policy(&self) -> SockmapPolicy;
 
     /// Prepares one flow for the path; costs nothing until it is entered.
     fn flow(&self) -> Box<dyn Offload>;

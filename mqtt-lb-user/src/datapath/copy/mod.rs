@@ -6,5 +6,5 @@
 mod pump;
 mod scratch;
 
-pub use pump::{Exit, Outcome, Pump, Settings};
+pub use pump::{Exit, Observer, Outcome, Pump, Settings};
 pub use scratch::with_scratch;

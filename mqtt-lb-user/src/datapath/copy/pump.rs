@@ -42,12 +42,20 @@ pub enum Outcome {
     Stalled(Side),
 }
 
+/// Who looks at a flow while it is copied.
+pub trait Observer {
+    /// The client has sent `total` bytes so far.
+    fn up(&mut self, total: u64);
+    /// The backend has sent these bytes; they are about to be written on.
+    fn down(&mut self, bytes: &[u8]);
+    /// Whether the flow may be handed over to a faster path.
+    fn may_leave(&self) -> bool;
+}
+
 /// Both sockets registered with the runtime, for as long as userspace copies.
-pub struct Pump<'a> {
+pub struct Pump {
     client: AsyncFd<TcpStream>,
     backend: AsyncFd<TcpStream>,
-    dirs: &'a mut Directions,
-    first_eof: &'a mut Option<Side>,
     settings: Settings,
 }
 
@@ -59,25 +67,16 @@ enum Step {
     More,
 }
 
-/// A direction that cannot go on.
-enum Broken {
-    Side(Side),
-    Stalled(Side),
-}
-
-impl<'a> Pump<'a> {
-    /// Registers both sockets. `first_eof` remembers over hand-overs who closed first.
-    pub fn new(
-        ends: Ends,
-        dirs: &'a mut Directions,
-        first_eof: &'a mut Option<Side>,
-        settings: Settings,
-    ) -> io::Result<Self> {
+impl Pump {
+    /// Registers both sockets with the runtime.
+    pub fn new(ends: Ends, settings: Settings) -> io::Result<Self> {
+        // SAFETY: a TcpStream keeps its descriptor for as long as it lives, and
+        // AsyncFd owns it.
+        let (client, backend) =
+            unsafe { (AsyncFd::register(ends.client), AsyncFd::register(ends.backend)) };
         Ok(Self {
-            client: AsyncFd::new(ends.client)?,
-            backend: AsyncFd::new(ends.backend)?,
-            dirs,
-            first_eof,
+            client: client?,
+            backend: backend?,
             settings,
         })
     }
@@ -90,63 +89,42 @@ impl<'a> Pump<'a> {
         }
     }
 
-    /// Moves bytes until the flow is over or quiet. `observe` sees every byte
-    /// the backend sends, before it is written on.
+    /// Moves bytes until the flow is over or quiet.
     pub fn poll(
-        &mut self,
+        &self,
         cx: &mut Context<'_>,
+        dirs: &mut Directions,
         policy: &mut Policy,
-        observe: &mut dyn FnMut(&[u8]),
+        observer: &mut dyn Observer,
     ) -> Poll<Exit> {
-        let settings = self.settings;
-        with_scratch(settings.buffer, |scratch| {
+        with_scratch(self.settings.buffer, |scratch| {
             let mut lane = Lane {
                 cx,
                 scratch,
                 policy,
-                settings,
+                drain: self.settings.drain,
             };
-            let up = lane.drive(
-                &self.client,
-                &self.backend,
-                &mut self.dirs.up,
-                Side::Client,
-                &mut |_| {},
-            );
-            let down = lane.drive(
-                &self.backend,
-                &self.client,
-                &mut self.dirs.down,
-                Side::Backend,
-                observe,
-            );
-            if self.first_eof.is_none() {
-                *self.first_eof = match (self.dirs.up.eof, self.dirs.down.eof) {
-                    (true, _) => Some(Side::Client),
-                    (false, true) => Some(Side::Backend),
-                    (false, false) => None,
-                };
-            }
+            let (client, backend) = (&self.client, &self.backend);
+            let up = lane.drive(client, backend, &mut dirs.up, Side::Client, &mut |_| {});
+            observer.up(dirs.up.read);
+            let down = lane.drive(backend, client, &mut dirs.down, Side::Backend, &mut |bytes| {
+                observer.down(bytes);
+            });
+            dirs.note_eof();
             for step in [&up, &down] {
-                match step {
-                    Err(Broken::Side(side)) => {
-                        return Poll::Ready(Exit::Over(Outcome::Aborted(*side)));
-                    }
-                    Err(Broken::Stalled(side)) => {
-                        return Poll::Ready(Exit::Over(Outcome::Stalled(*side)));
-                    }
-                    Ok(_) => {}
+                if let Err(outcome) = step {
+                    return Poll::Ready(Exit::Over(*outcome));
                 }
             }
-            if self.dirs.up.finished && self.dirs.down.finished {
-                let first = self.first_eof.unwrap_or(Side::Client);
+            if dirs.up.finished && dirs.down.finished {
+                let first = dirs.first_eof.unwrap_or(Side::Client);
                 return Poll::Ready(Exit::Over(Outcome::Closed(first)));
             }
             if matches!(up, Ok(Step::More)) || matches!(down, Ok(Step::More)) {
-                lane.cx.waker().wake_by_ref();
+                cx.waker().wake_by_ref();
                 return Poll::Pending;
             }
-            if lane.policy.wants_offload() && self.dirs.up.is_clear() && self.dirs.down.is_clear() {
+            if policy.wants_offload() && observer.may_leave() && dirs.is_clear() {
                 return Poll::Ready(Exit::Quiet);
             }
             Poll::Pending
@@ -154,9 +132,9 @@ impl<'a> Pump<'a> {
     }
 
     /// When to poll again though no socket has spoken: a backlog is watched by time.
-    pub fn next_look(&self) -> Option<Duration> {
+    pub fn next_look(dirs: &Directions) -> Option<Duration> {
         let pause = |direction: &Direction| direction.backlog.as_ref().map(|b| b.pause());
-        match (pause(&self.dirs.up), pause(&self.dirs.down)) {
+        match (pause(&dirs.up), pause(&dirs.down)) {
             (Some(a), Some(b)) => Some(a.min(b)),
             (a, b) => a.or(b),
         }
@@ -164,10 +142,15 @@ impl<'a> Pump<'a> {
 
     /// After `Aborted(side)`: writes on what that side sent before, so that the
     /// other side gets it ahead of the reset. Ready when nothing is left to write.
-    pub fn poll_flush(&mut self, cx: &mut Context<'_>, aborted: Side) -> Poll<io::Result<()>> {
+    pub fn poll_flush(
+        &self,
+        cx: &mut Context<'_>,
+        dirs: &mut Directions,
+        aborted: Side,
+    ) -> Poll<io::Result<()>> {
         let (source, target, direction) = match aborted {
-            Side::Client => (&self.client, &self.backend, &mut self.dirs.up),
-            Side::Backend => (&self.backend, &self.client, &mut self.dirs.down),
+            Side::Client => (&self.client, &self.backend, &mut dirs.up),
+            Side::Backend => (&self.backend, &self.client, &mut dirs.down),
         };
         if let Some(backlog) = &mut direction.backlog {
             let position = tcp::info(target.get_ref())?.position();
@@ -195,14 +178,14 @@ impl<'a> Pump<'a> {
 }
 
 /// What both directions share during one poll.
-struct Lane<'c, 'w, 'l> {
-    cx: &'l mut Context<'w>,
-    scratch: &'l mut [u8],
-    policy: &'c mut Policy,
-    settings: Settings,
+struct Lane<'a, 'w> {
+    cx: &'a mut Context<'w>,
+    scratch: &'a mut [u8],
+    policy: &'a mut Policy,
+    drain: Duration,
 }
 
-impl Lane<'_, '_, '_> {
+impl Lane<'_, '_> {
     fn drive(
         &mut self,
         source: &AsyncFd<TcpStream>,
@@ -210,7 +193,7 @@ impl Lane<'_, '_, '_> {
         direction: &mut Direction,
         from: Side,
         observe: &mut dyn FnMut(&[u8]),
-    ) -> Result<Step, Broken> {
+    ) -> Result<Step, Outcome> {
         let to = from.other();
         for _ in 0..TURN {
             if direction.finished {
@@ -219,15 +202,15 @@ impl Lane<'_, '_, '_> {
             if let Some(backlog) = &mut direction.backlog {
                 let now = Instant::now();
                 let position = tcp::info(target.get_ref())
-                    .map_err(|_| Broken::Side(to))?
+                    .map_err(|_| Outcome::Aborted(to))?
                     .position();
                 if backlog.observe(position, now) {
                     direction.backlog = None;
                 } else {
-                    let closing = backlog.stalled(now) > self.settings.drain
+                    let closing = backlog.stalled(now) > self.drain
                         && is_hung_up(source.get_ref());
                     return if closing {
-                        Err(Broken::Stalled(to))
+                        Err(Outcome::Stalled(to))
                     } else {
                         Ok(Step::Idle)
                     };
@@ -236,13 +219,13 @@ impl Lane<'_, '_, '_> {
             if !direction.pending().is_empty() {
                 match poll_write(target, self.cx, direction.pending()) {
                     Poll::Ready(Ok(n)) => direction.took(n),
-                    Poll::Ready(Err(_)) => return Err(Broken::Side(to)),
+                    Poll::Ready(Err(_)) => return Err(Outcome::Aborted(to)),
                     Poll::Pending => return Ok(Step::Idle),
                 }
                 continue;
             }
             if direction.failed {
-                return Err(Broken::Side(from));
+                return Err(Outcome::Aborted(from));
             }
             if direction.eof {
                 // The target may be gone already; its own direction says so.
@@ -275,7 +258,7 @@ impl Lane<'_, '_, '_> {
                 }
                 Poll::Ready(Err(_)) => {
                     direction.keep(bytes);
-                    return Err(Broken::Side(to));
+                    return Err(Outcome::Aborted(to));
                 }
                 Poll::Pending => {
                     direction.keep(bytes);

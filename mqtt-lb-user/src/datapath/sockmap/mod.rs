@@ -58,6 +58,10 @@ impl Sockmap {
 
 /// Hands the path out to flows.
 impl DataPath for Arc<Sockmap> {
+    fn policy(&self) -> SockmapPolicy {
+        self.policy
+    }
+
     fn kind(&self) -> PathKind {
         PathKind::Sockmap
     }

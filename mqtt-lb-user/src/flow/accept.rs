@@ -1,0 +1,90 @@
+//! The accept loop of one listener on one worker.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+use tracing::warn;
+
+use super::shared::{Listener, Open, Pending, Shared};
+use super::{Accepted, serve};
+use crate::backend::dial::set_keepalive;
+
+/// Pause after accept has failed for want of descriptors or memory.
+const BREATH: Duration = Duration::from_millis(50);
+
+/// Accepts clients until `closing` turns true, then empties the kernel's queue:
+/// those clients have been told that they are connected.
+pub async fn accept(
+    socket: TcpListener,
+    listener: Arc<Listener>,
+    shared: Arc<Shared>,
+    mut closing: watch::Receiver<bool>,
+) {
+    let mut short = false;
+    loop {
+        let accepted = tokio::select! {
+            accepted = socket.accept() => accepted,
+            _ = closing.wait_for(|closing| *closing) => break,
+        };
+        match accepted {
+            Ok((stream, peer)) => {
+                short = false;
+                admit(stream, peer, &listener, &shared);
+            }
+            Err(error) if is_passing(&error) => {}
+            Err(error) => {
+                listener.metrics.refused("accept_error");
+                if !short {
+                    warn!("listener {}: accepting clients: {error}", listener.name);
+                    short = true;
+                }
+                tokio::time::sleep(BREATH).await;
+            }
+        }
+    }
+    let queued = std::future::poll_fn(|cx| {
+        while let std::task::Poll::Ready(Ok((stream, peer))) = socket.poll_accept(cx) {
+            admit(stream, peer, &listener, &shared);
+        }
+        std::task::Poll::Ready(())
+    });
+    queued.await;
+}
+
+/// Errors of the connection that was to be accepted, not of the listener (accept(2)).
+fn is_passing(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::ConnectionAborted
+            | io::ErrorKind::ConnectionReset
+            | io::ErrorKind::Interrupted
+    )
+}
+
+fn admit(stream: TcpStream, peer: SocketAddr, listener: &Arc<Listener>, shared: &Arc<Shared>) {
+    let config = shared.config.load();
+    listener.metrics.accepted.inc();
+    let Some(open) = Open::take(shared, listener, config.limits.max_connections) else {
+        listener.metrics.refused("max_connections");
+        return;
+    };
+    let Some(pending) = Pending::take(listener, config.limits.max_pending) else {
+        listener.metrics.refused("max_pending");
+        return;
+    };
+    // A client that is gone already is found out by its first read.
+    let _ = stream.set_nodelay(true);
+    let _ = set_keepalive(&stream, config.timeouts.tcp_keepalive);
+    let accepted = Accepted {
+        stream,
+        peer: SocketAddr::new(peer.ip().to_canonical(), peer.port()),
+        listener: listener.clone(),
+        open,
+        pending,
+    };
+    tokio::spawn(serve(accepted, shared.clone()));
+}

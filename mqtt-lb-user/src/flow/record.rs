@@ -1,0 +1,101 @@
+//! Collects what the session's log line will say.
+
+use std::net::SocketAddr;
+use std::time::{Instant, SystemTime};
+
+use super::dial::Routed;
+use super::shared::Shared;
+use super::sniff::Sniffed;
+use crate::config::PathKind;
+use crate::session::{End, Session};
+
+/// A session that is going on.
+pub(super) struct Record {
+    session: Session,
+    started: Instant,
+    routing: Instant,
+}
+
+impl Record {
+    /// A client has been accepted.
+    pub(super) fn start(client: SocketAddr, listener: &str) -> Self {
+        let started = Instant::now();
+        Self {
+            session: Session {
+                accepted: SystemTime::now(),
+                client,
+                listener: listener.to_owned(),
+                pool: String::new(),
+                backend: None,
+                client_id: None,
+                level: None,
+                keepalive: None,
+                connack: None,
+                sticky: None,
+                waited: None,
+                connecting: None,
+                total: Default::default(),
+                bytes_up: 0,
+                bytes_down: 0,
+                path: PathKind::Copy,
+                end: End::Shutdown,
+            },
+            started,
+            routing: started,
+        }
+    }
+
+    /// When the client was accepted.
+    pub(super) fn started(&self) -> Instant {
+        self.started
+    }
+
+    /// The client belongs to this pool.
+    pub(super) fn pool(&mut self, name: &str) {
+        name.clone_into(&mut self.session.pool);
+    }
+
+    /// There is a CONNECT.
+    pub(super) fn sniffed(&mut self, sniffed: &Sniffed) {
+        let connect = sniffed.connect();
+        self.session.client_id = Some(connect.client_id().to_vec());
+        self.session.level = Some(connect.level());
+        self.session.keepalive = Some(connect.keepalive());
+        self.session.bytes_up = sniffed.bytes.len() as u64;
+        self.routing = Instant::now();
+        self.session.waited = Some(self.routing - self.started);
+    }
+
+    /// A backend has taken it.
+    pub(super) fn routed(&mut self, routed: &Routed) {
+        self.session.backend = Some(routed.lease.backend().name.clone());
+        self.session.sticky = Some(routed.sticky);
+        self.session.connecting = Some(routed.at - self.routing);
+    }
+
+    /// The backend's answer, if it was a CONNACK.
+    pub(super) fn connack(&mut self, code: Option<u8>) {
+        self.session.connack = code;
+    }
+
+    /// The flow is on this path now.
+    pub(super) fn path(&mut self, path: PathKind) {
+        self.session.path = path;
+    }
+
+    /// Bytes of both directions over the flow's life.
+    pub(super) fn bytes(&mut self, up: u64, down: u64) {
+        self.session.bytes_up = up;
+        self.session.bytes_down = down;
+    }
+
+    /// The session is over; its line is logged.
+    pub(super) fn finish(mut self, end: End, shared: &Shared) {
+        self.session.end = end;
+        self.session.total = self.started.elapsed();
+        let config = shared.config.load();
+        if config.log.sessions {
+            self.session.log(config.log.format);
+        }
+    }
+}

@@ -1,0 +1,186 @@
+//! The life of a flow between CONNECT and its end: copied, handed over to a
+//! faster path, given back, until one side is done.
+
+use std::future::{pending, poll_fn};
+use std::io;
+use std::time::Instant;
+
+use tokio::net::TcpStream;
+use tokio::sync::watch;
+use tracing::debug;
+
+use super::abort;
+use super::dial::Routed;
+use super::record::Record;
+use super::shared::Shared;
+use super::sniff::Rest;
+use super::watch::Watched;
+use crate::config::{Config, PathKind};
+use crate::datapath::copy::{Exit, Outcome, Pump, Settings};
+use crate::datapath::{Directions, Ends, OnPath, Policy, Refusal, Side};
+use crate::session::End;
+
+/// Relays until the flow is over. `rest` is what of a long CONNECT has yet to come.
+pub(super) async fn relay(
+    client: TcpStream,
+    routed: Routed,
+    rest: Option<Rest>,
+    config: &Config,
+    shared: &Shared,
+    record: &mut Record,
+) -> End {
+    let Routed {
+        stream,
+        lease,
+        sniffed,
+        written,
+        ..
+    } = routed;
+    let now = Instant::now();
+    let mut flow = Flow {
+        dirs: Directions::default(),
+        policy: Policy::new(shared.paths.policy(), now),
+        watched: Watched::new(now + config.timeouts.connack, rest, &shared.metrics),
+        settings: Settings {
+            buffer: 64 * 1024,
+            drain: config.timeouts.drain,
+        },
+        stop: shared.stop.clone(),
+    };
+    flow.dirs.up.read = sniffed;
+    flow.dirs.up.written = written;
+    let end = match into_ends(client, stream) {
+        Ok(ends) => flow.run(ends, shared, record).await,
+        Err(error) => Err(error),
+    };
+    drop(lease);
+    flow.watched.account(&flow.dirs);
+    record.connack(flow.watched.connack());
+    record.bytes(flow.dirs.up.total(), flow.dirs.down.total());
+    end.unwrap_or_else(|error| {
+        debug!("registering the sockets of a flow: {error}");
+        End::ClientAborted
+    })
+}
+
+fn into_ends(client: TcpStream, backend: TcpStream) -> io::Result<Ends> {
+    Ok(Ends {
+        client: client.into_std()?,
+        backend: backend.into_std()?,
+    })
+}
+
+struct Flow {
+    dirs: Directions,
+    policy: Policy,
+    watched: Watched,
+    settings: Settings,
+    stop: watch::Receiver<bool>,
+}
+
+impl Flow {
+    async fn run(
+        &mut self,
+        mut ends: Ends,
+        shared: &Shared,
+        record: &mut Record,
+    ) -> io::Result<End> {
+        let mut place = OnPath::start(&shared.paths);
+        let mut offload = shared.paths.flow();
+        loop {
+            let pump = Pump::new(ends, self.settings)?;
+            match self.copy(&pump).await {
+                Ok(Exit::Quiet) => {}
+                Ok(Exit::Over(outcome)) => return Ok(self.over(pump, outcome).await),
+                Err(end) => return Ok(end),
+            }
+            ends = pump.into_ends();
+            let (Some(path), Some(kind)) = (&mut offload, shared.paths.offload_kind()) else {
+                continue;
+            };
+            match path.enter(&ends, &mut self.dirs) {
+                Ok(()) => {
+                    place.move_to(kind, "quiet");
+                    record.path(kind);
+                    self.watched.account(&self.dirs);
+                    let back = tokio::select! {
+                        reason = poll_fn(|cx| path.poll_return(cx)) => Some(reason),
+                        _ = self.stop.wait_for(|stop| *stop) => None,
+                    };
+                    path.leave(&ends, &mut self.dirs);
+                    let Some(reason) = back else {
+                        return Ok(End::Shutdown);
+                    };
+                    place.move_to(PathKind::Copy, reason.reason());
+                    self.policy.returned(Instant::now());
+                }
+                Err(refusal) => {
+                    shared.paths.refused(refusal.reason());
+                    self.refused(refusal);
+                }
+            }
+            self.watched.account(&self.dirs);
+        }
+    }
+
+    fn refused(&mut self, refusal: Refusal) {
+        match refusal {
+            Refusal::NotQuiet => self.policy.returned(Instant::now()),
+            Refusal::TableFull => self.policy.refused(Instant::now()),
+            Refusal::NotEstablished | Refusal::Kernel => self.policy.give_up(),
+        }
+    }
+
+    /// Copies until the flow is quiet or over; `Err` when it has to end early.
+    async fn copy(&mut self, pump: &Pump) -> Result<Exit, End> {
+        loop {
+            let now = Instant::now();
+            if let Some(end) = self.watched.overdue(now) {
+                return Err(end);
+            }
+            self.policy.tick(now);
+            let wake = [
+                self.policy.next_tick(),
+                self.watched.next_deadline(),
+                Pump::next_look(&self.dirs).map(|pause| now + pause),
+            ];
+            let alarm = async {
+                match wake.into_iter().flatten().min() {
+                    Some(at) => tokio::time::sleep_until(at.into()).await,
+                    None => pending().await,
+                }
+            };
+            let copying = poll_fn(|cx| {
+                let poll = pump.poll(cx, &mut self.dirs, &mut self.policy, &mut self.watched);
+                self.watched.account(&self.dirs);
+                poll
+            });
+            tokio::select! {
+                exit = copying => return Ok(exit),
+                () = alarm => {}
+                _ = self.stop.wait_for(|stop| *stop) => return Err(End::Shutdown),
+            }
+        }
+    }
+
+    async fn over(&mut self, pump: Pump, outcome: Outcome) -> End {
+        match outcome {
+            Outcome::Closed(Side::Client) => End::ClientClosed,
+            Outcome::Closed(Side::Backend) => End::BackendClosed,
+            Outcome::Aborted(side) => {
+                abort::pass_on(pump, &mut self.dirs, side, self.settings.drain).await;
+                match side {
+                    Side::Client => End::ClientAborted,
+                    Side::Backend => End::BackendAborted,
+                }
+            }
+            Outcome::Stalled(_) => {
+                // Neither side may take the cut stream for a whole one.
+                let ends = pump.into_ends();
+                abort::reset(&ends, Side::Client);
+                abort::reset(&ends, Side::Backend);
+                End::DrainTimeout
+            }
+        }
+    }
+}

@@ -1,0 +1,88 @@
+//! What is watched of a flow while it is copied: the rest of a long CONNECT,
+//! the CONNACK, and the bytes for the metrics.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::answer::Answer;
+use super::sniff::Rest;
+use crate::datapath::Directions;
+use crate::datapath::copy::Observer;
+use crate::metrics::Metrics;
+use crate::session::End;
+
+/// The observer of one flow.
+pub(super) struct Watched {
+    answer: Answer,
+    connack_due: Instant,
+    rest: Option<Rest>,
+    metrics: Arc<Metrics>,
+    accounted: (u64, u64),
+    buffered: i64,
+}
+
+impl Watched {
+    /// A flow whose CONNECT has just been written to the backend.
+    pub(super) fn new(connack_due: Instant, rest: Option<Rest>, metrics: &Arc<Metrics>) -> Self {
+        Self {
+            answer: Answer::new(),
+            connack_due,
+            rest,
+            metrics: metrics.clone(),
+            accounted: (0, 0),
+            buffered: 0,
+        }
+    }
+
+    /// The code of the CONNACK, once there is one.
+    pub(super) fn connack(&self) -> Option<u8> {
+        self.answer.code()
+    }
+
+    /// The next of the deadlines that are still open.
+    pub(super) fn next_deadline(&self) -> Option<Instant> {
+        let connack = self.answer.is_waiting().then_some(self.connack_due);
+        let rest = self.rest.as_ref().map(|rest| rest.deadline);
+        connack.into_iter().chain(rest).min()
+    }
+
+    /// How the flow ends when a deadline has passed.
+    pub(super) fn overdue(&self, now: Instant) -> Option<End> {
+        self.next_deadline()
+            .is_some_and(|deadline| deadline <= now)
+            .then_some(End::TimedOut)
+    }
+
+    /// Brings the byte metrics up to date.
+    pub(super) fn account(&mut self, dirs: &Directions) {
+        let (up, down) = (dirs.up.total(), dirs.down.total());
+        self.metrics.bytes.up.inc_by(up - self.accounted.0);
+        self.metrics.bytes.down.inc_by(down - self.accounted.1);
+        self.accounted = (up, down);
+        let buffered = (dirs.up.pending().len() + dirs.down.pending().len()) as i64;
+        self.metrics.buffered.inc_by(buffered - self.buffered);
+        self.buffered = buffered;
+    }
+}
+
+impl Drop for Watched {
+    fn drop(&mut self) {
+        self.metrics.buffered.dec_by(self.buffered);
+    }
+}
+
+impl Observer for Watched {
+    fn up(&mut self, total: u64) {
+        if self.rest.as_ref().is_some_and(|rest| total >= rest.length) {
+            self.rest = None;
+        }
+    }
+
+    fn down(&mut self, bytes: &[u8]) {
+        self.answer.observe(bytes);
+    }
+
+    fn may_leave(&self) -> bool {
+        self.rest.is_none() && !self.answer.is_waiting()
+    }
+}

@@ -1,0 +1,120 @@
+//! Wires listeners, workers, pools, admin and signals into one process.
+
+mod listen;
+mod paths;
+mod reload;
+mod shutdown;
+mod workers;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use arc_swap::ArcSwap;
+use sd_notify::NotifyState;
+use tokio::sync::watch;
+use tracing::{error, info, warn};
+
+use crate::admin::{self, Phase};
+use crate::backend::{Pools, monitor};
+use crate::config::Config;
+use crate::flow::Shared;
+use crate::logging;
+use crate::metrics::Metrics;
+use reload::Source;
+use workers::Workers;
+
+/// Time between a clean stop's last connection and the end of the process.
+const FAREWELL: Duration = Duration::from_secs(5);
+
+/// Runs the balancer until SIGTERM or SIGINT has been followed to its end.
+/// SIGHUP reads `source` again, if there is one.
+///
+/// # Errors
+/// One line: what could not be set up, and what to do.
+pub fn run(config: Config, source: Option<PathBuf>) -> anyhow::Result<()> {
+    logging::init(&config.log)?;
+    // The control thread does what no client waits for; clients have the workers.
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .context("starting the runtime")?
+        .block_on(control(config, source))
+}
+
+async fn control(config: Config, source: Option<PathBuf>) -> anyhow::Result<()> {
+    let metrics = Arc::new(Metrics::new());
+    let pools = Arc::new(Pools::new(&config, &metrics));
+    let context = Arc::new(admin::Context::new(pools.clone(), metrics.clone()));
+    let (stop, stopping) = watch::channel(false);
+    let (close, closing) = watch::channel(false);
+    let (farewell, leaving) = watch::channel(false);
+
+    let mut signals = shutdown::Signals::new()?;
+    let sockets = listen::bind_all(&config)?;
+    let admin_socket = config.admin.as_deref().map(admin::unix::Server::bind);
+    let admin_socket = admin_socket.transpose()?;
+    let http = config.http.map(admin::http::Server::bind).transpose()?;
+    listen::raise_descriptor_limit(config.limits.max_connections);
+
+    let loaded = paths::load(&config, &metrics);
+    if let Some(sockmap) = loaded.sockmap {
+        tokio::spawn(async move {
+            if let Err(error) = sockmap.watch().await {
+                error!("watching the sockmap path: {error:#}");
+            }
+        });
+    }
+    let source = Source::new(source, &config);
+    let shared = Arc::new(Shared {
+        config: ArcSwap::from_pointee(config),
+        pools: pools.clone(),
+        metrics,
+        paths: loaded.paths,
+        open: Arc::default(),
+        stop: stopping,
+    });
+
+    tokio::spawn(monitor::run(pools));
+    let mut servers = tokio::task::JoinSet::new();
+    if let Some(server) = admin_socket {
+        servers.spawn(server.serve(context.clone(), leaving.clone()));
+    }
+    if let Some(server) = http {
+        servers.spawn(server.serve(context.clone(), leaving));
+    }
+    let workers = Workers::start(sockets, &shared, &closing)?;
+    context.status.enter(Phase::Serving);
+    notify(&[NotifyState::Ready]);
+    info!("mqtt-lb {} is serving", env!("CARGO_PKG_VERSION"));
+
+    loop {
+        match signals.next().await {
+            shutdown::Signal::Reload => source.reload(&shared),
+            shutdown::Signal::Stop => break,
+        }
+    }
+    context.status.enter(Phase::Draining);
+    notify(&[NotifyState::Stopping]);
+    close.send_replace(true);
+    shutdown::drain(&shared, &mut signals).await;
+    stop.send_replace(true);
+    workers.join();
+    farewell.send_replace(true);
+    let answered = tokio::time::timeout(FAREWELL, async {
+        while servers.join_next().await.is_some() {}
+    });
+    if answered.await.is_err() {
+        warn!("an admin connection is still open; ending it");
+    }
+    info!("mqtt-lb has stopped");
+    Ok(())
+}
+
+/// Tells systemd, when it waits to be told.
+fn notify(states: &[NotifyState<'_>]) {
+    if let Err(error) = sd_notify::notify(states) {
+        warn!("telling systemd: {error}");
+    }
+}

@@ -1,0 +1,89 @@
+//! SIGHUP: reads the configuration again, takes it over whole or not at all.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use sd_notify::NotifyState;
+use tracing::{error, info, warn};
+
+use crate::config::{self, Config};
+use crate::flow::Shared;
+
+/// Where the configuration came from, and what only a restart can change.
+pub(super) struct Source {
+    file: Option<PathBuf>,
+    started: Config,
+}
+
+impl Source {
+    /// The configuration the process has started with.
+    pub(super) fn new(file: Option<PathBuf>, config: &Config) -> Self {
+        Self {
+            file,
+            started: config.clone(),
+        }
+    }
+
+    /// Reads the file again. A bad one changes nothing; live connections go on
+    /// untouched in any case.
+    pub(super) fn reload(&self, shared: &Shared) {
+        let Some(file) = &self.file else {
+            warn!("SIGHUP ignored: there is no configuration file to read again");
+            return;
+        };
+        super::notify(&[
+            NotifyState::Reloading,
+            NotifyState::monotonic_usec_now().unwrap_or(NotifyState::Ready),
+        ]);
+        match config::load(file) {
+            Ok(config) => {
+                for section in self.needs_restart(&config) {
+                    warn!("reload: a change of {section} takes effect after a restart");
+                }
+                shared.pools.apply(&config);
+                shared.config.store(Arc::new(config));
+                shared.metrics.reloads.ok.inc();
+                info!("configuration {} reloaded", file.display());
+            }
+            Err(problems) => {
+                for line in problems.lines() {
+                    error!("reload refused: {line}");
+                }
+                shared.metrics.reloads.refused.inc();
+            }
+        }
+        super::notify(&[NotifyState::Ready]);
+    }
+
+    fn needs_restart(&self, new: &Config) -> Vec<String> {
+        let old = &self.started;
+        let fixed = [
+            ("workers", old.workers != new.workers),
+            ("datapath", old.datapath != new.datapath),
+            ("[log]", old.log != new.log),
+            ("[admin]", old.admin != new.admin),
+            ("[http]", old.http != new.http),
+            ("[sockmap]", old.sockmap != new.sockmap),
+        ];
+        let listeners = old
+            .listeners
+            .keys()
+            .chain(new.listeners.keys())
+            .collect::<std::collections::BTreeSet<_>>()
+            .into_iter()
+            .filter(|name| {
+                let bind = |config: &Config| {
+                    let listener = config.listeners.get(*name);
+                    listener.map(|listener| (listener.bind, listener.backlog))
+                };
+                bind(old) != bind(new)
+            })
+            .map(|name| format!("[listener.{name}]"));
+        fixed
+            .into_iter()
+            .filter(|(_, changed)| *changed)
+            .map(|(section, _)| section.to_owned())
+            .chain(listeners)
+            .collect()
+    }
+}
