@@ -23,7 +23,10 @@ fn main() -> io::Result<()> {
     };
     println!("cargo::rerun-if-changed={}", object.display());
     if let Err(error) = fs::copy(&object, out) {
-        println!("cargo::error={VARIABLE} names {}: {error}", object.display());
+        println!(
+            "cargo::error={VARIABLE} names {}: {error}",
+            object.display()
+        );
     }
     Ok(())
 }

@@ -33,7 +33,11 @@ pub fn object() -> Result<PathBuf> {
     step("eBPF object", || ebpf::build(&toolchain))
 }
 
-fn userspace(object: &Path, debug: bool) -> Result<PathBuf> {
+/// Builds the userspace half around the object.
+///
+/// # Errors
+/// If it does not compile.
+pub fn userspace(object: &Path, debug: bool) -> Result<PathBuf> {
     let mut cargo = cargo();
     cargo.args(["build", "--locked", "--package", "mqtt-lb-user"]);
     if !debug {

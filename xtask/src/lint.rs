@@ -6,9 +6,9 @@ use anyhow::Result;
 use crate::build::{self, OBJECT_VARIABLE};
 use crate::command::{cargo, run};
 use crate::step::step;
-use crate::{doctor, ebpf};
+use crate::{doctor, ebpf, licences};
 
-/// Formatting, clippy on both halves, documentation.
+/// Formatting, licences and sources, clippy on both halves, documentation.
 ///
 /// # Errors
 /// At the first check that fails.
@@ -16,6 +16,7 @@ pub fn lint() -> Result<()> {
     step("formatting", || {
         run(cargo().args(["fmt", "--all", "--check"]))
     })?;
+    step("licences and sources", licences::check)?;
     let toolchain = doctor::require_toolchain()?;
     step("clippy on the eBPF half", || ebpf::clippy(&toolchain))?;
     let object = build::object()?;

@@ -5,6 +5,7 @@ mod command;
 mod compiler;
 mod doctor;
 mod ebpf;
+mod licences;
 mod linker;
 mod lint;
 mod paths;
@@ -13,6 +14,7 @@ mod rustc;
 mod setup;
 mod step;
 mod sys;
+mod test;
 mod toolchain;
 
 use std::process::ExitCode;
@@ -56,6 +58,12 @@ enum Task {
         #[arg(last = true)]
         args: Vec<String>,
     },
+    /// Run every test, as root: unit, end to end, then lint
+    Test {
+        /// Arguments of the end-to-end tests, for example a test's name
+        #[arg(last = true)]
+        filter: Vec<String>,
+    },
     /// Formatting, clippy on both halves, documentation, licences
     Lint,
 }
@@ -79,6 +87,7 @@ fn perform(task: Task) -> Result<()> {
             Ok(())
         }
         Task::Run { debug, args } => build::run(debug, &args),
+        Task::Test { filter } => test::test(&filter),
         Task::Lint => lint::lint(),
     }
 }
