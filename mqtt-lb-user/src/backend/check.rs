@@ -6,6 +6,7 @@
 //! refuse or ignore LOCAL.
 
 use std::fmt;
+use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
@@ -59,7 +60,7 @@ impl Check {
     }
 
     async fn talk(&self, stream: &mut TcpStream) -> Result<Alive, CheckError> {
-        let io = |error| self.fail(Fault::Io(error));
+        let io = |error| self.fail(Fault::of(error));
         let local = stream.local_addr().map_err(io)?;
         let mut bytes = proxy::header(self.proxy, local, self.address);
         if self.kind == CheckKind::Mqtt {
@@ -79,7 +80,7 @@ impl Check {
         let mut len = 0;
         loop {
             let read = stream.read(&mut buf[len..]).await;
-            match read.map_err(|error| self.fail(Fault::Io(error)))? {
+            match read.map_err(|error| self.fail(Fault::of(error)))? {
                 0 => return Err(self.fail(Fault::Closed)),
                 n => len += n,
             }
@@ -133,12 +134,21 @@ pub enum CheckError {
 pub enum Fault {
     /// No CONNACK within this time.
     Silent(Duration),
-    /// It closed instead of answering.
+    /// It closed or reset the connection instead of answering.
     Closed,
     /// It answered with something else; its first bytes.
     NotConnack(Vec<u8>),
     /// The connection broke.
-    Io(std::io::Error),
+    Io(io::Error),
+}
+
+impl Fault {
+    fn of(error: io::Error) -> Self {
+        match error.kind() {
+            ErrorKind::ConnectionReset | ErrorKind::BrokenPipe => Self::Closed,
+            _ => Self::Io(error),
+        }
+    }
 }
 
 impl CheckError {
@@ -159,7 +169,11 @@ impl fmt::Display for CheckError {
                 let time = humantime::format_duration(*time);
                 write!(f, "{address} sent no CONNACK within {time}")
             }
-            Fault::Closed => write!(f, "{address} closed the connection without a CONNACK"),
+            Fault::Closed => write!(
+                f,
+                "{address} closed the connection without a CONNACK; \
+                 does proxy_protocol fit what it expects?"
+            ),
             Fault::NotConnack(bytes) => {
                 write!(f, "{address} answered with something that is no CONNACK (")?;
                 bytes.iter().enumerate().try_for_each(|(i, byte)| {

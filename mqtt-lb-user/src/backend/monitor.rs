@@ -17,7 +17,8 @@ use crate::config::Health;
 /// time and net.
 ///
 /// A backend whose address or check settings change is watched anew, one without
-/// checks counts as up.
+/// checks counts as up. Draining backends and those in maintenance are checked too, so
+/// that their health is known when they are made ready.
 pub async fn run(pools: Arc<Pools>) {
     let ids = ClientIds::default();
     let mut changes = pools.changes();

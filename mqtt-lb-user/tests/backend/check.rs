@@ -7,6 +7,7 @@ use mqtt_lb_user::backend::check::{Alive, Check};
 use mqtt_lb_user::config::{CheckKind, ProxyProtocol};
 use mqtt_lb_user::connect::{Limits, Reader, Status};
 use ppp::{v1, v2};
+use tokio::io::AsyncReadExt;
 
 use crate::broker::{ACCEPTED, Broker, Seen};
 
@@ -153,22 +154,28 @@ async fn garbage_is_not_a_connack() {
 }
 
 #[tokio::test]
-async fn a_broker_that_closes_is_told_apart() {
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    let close = async {
-        let (mut stream, _) = listener.accept().await.unwrap();
-        let mut connect = [0; 64];
-        tokio::io::AsyncReadExt::read(&mut stream, &mut connect)
-            .await
-            .unwrap();
-    };
-    let check = mqtt(address);
-    let (result, ()) = tokio::join!(check.run(), close);
-    assert_eq!(
-        result.unwrap_err().to_string(),
-        format!("{address} closed the connection without a CONNACK")
-    );
+async fn a_broker_that_closes_or_resets_is_told_with_the_likely_cause() {
+    // Closing with the CONNECT unread makes the kernel send a reset instead of a FIN.
+    for read in [true, false] {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let close = async {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            stream.readable().await.unwrap();
+            if read {
+                assert_ne!(stream.read(&mut [0; 64]).await.unwrap(), 0);
+            }
+        };
+        let check = mqtt(address);
+        let (result, ()) = tokio::join!(check.run(), close);
+        assert_eq!(
+            result.unwrap_err().to_string(),
+            format!(
+                "{address} closed the connection without a CONNACK; \
+                 does proxy_protocol fit what it expects?"
+            )
+        );
+    }
 }
 
 #[tokio::test]
