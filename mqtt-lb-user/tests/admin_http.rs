@@ -2,12 +2,14 @@
 
 mod admin_common;
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use mqtt_lb_user::admin::http::Server;
 use mqtt_lb_user::admin::{Context, Phase};
+use mqtt_lb_user::config::PathKind;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
@@ -103,4 +105,30 @@ async fn an_address_in_use_is_named() {
         error.starts_with(&format!("[http] listen {address}: ")),
         "{error}"
     );
+}
+
+#[tokio::test]
+async fn every_metric_is_documented() {
+    let (address, context, _shutdown) = start();
+    // A metric without series is not shown.
+    context.metrics.listener("mqtt").refused("tls");
+    context.metrics.backend("emqx", "emqx1").error("timeout");
+    let path = context.metrics.path(PathKind::Copy);
+    path.moved("busy");
+    path.refused("closing");
+    let (_, text) = get(address, "/metrics").await;
+    let exported = text
+        .lines()
+        .filter_map(|line| line.strip_prefix("# TYPE ")?.split_once(' '))
+        .map(|(name, kind)| match kind {
+            "counter" => format!("{name}_total"),
+            _ => name.to_owned(),
+        });
+    let documented = include_str!("../../docs/observability.md")
+        .lines()
+        .filter_map(|line| line.strip_prefix("| `")?.split('`').next())
+        .filter(|name| name.starts_with("mqttlb_") || name.starts_with("process_"))
+        .map(str::to_owned);
+    let exported: BTreeSet<_> = exported.collect();
+    assert_eq!(exported, documented.collect::<BTreeSet<_>>());
 }

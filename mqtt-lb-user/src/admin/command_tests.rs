@@ -124,3 +124,12 @@ fn help_names_every_command() {
         assert!(HELP.iter().any(|(command, _)| *command == usage), "{usage}");
     }
 }
+
+#[test]
+fn every_command_is_documented() {
+    let documented = include_str!("../../../docs/observability.md");
+    for (command, _) in HELP {
+        let cell = format!("| `{}` |", command.replace('|', "\\|"));
+        assert!(documented.contains(&cell), "{cell}");
+    }
+}
