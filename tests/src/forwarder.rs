@@ -3,8 +3,8 @@
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, mpsc};
 
 use crate::netns::Netns;
 
@@ -24,6 +24,8 @@ pub enum Fault {
     Swap,
     /// The first FIN ends both directions: no half-close.
     CloseBoth,
+    /// Takes whatever comes into its own memory: no back-pressure.
+    Hoard,
 }
 
 /// Where the damage begins.
@@ -79,7 +81,7 @@ fn forward(client: TcpStream, target: SocketAddr, fault: Fault) {
     });
 }
 
-fn copy(mut from: &TcpStream, mut to: &TcpStream, fault: Fault) {
+fn copy(mut from: &TcpStream, to: &TcpStream, fault: Fault) {
     let mut buffer = [0; 8_192];
     let mut damage = Damage {
         fault,
@@ -87,12 +89,29 @@ fn copy(mut from: &TcpStream, mut to: &TcpStream, fault: Fault) {
         done: false,
         kept: Vec::new(),
     };
-    while let Ok(n) = from.read(&mut buffer) {
-        if n == 0 || to.write_all(&damage.apply(&buffer[..n])).is_err() {
-            break;
+    let (hand_over, pieces) = mpsc::channel();
+    std::thread::scope(|scope| {
+        let write = move |piece: &[u8]| {
+            let mut to = to;
+            to.write_all(piece).is_ok()
+        };
+        if fault == Fault::Hoard {
+            let drain = move || pieces.into_iter().all(|piece: Vec<u8>| write(&piece));
+            crate::stream::spawn(scope, drain);
         }
-    }
-    let _ = to.write_all(&damage.kept);
+        while let Ok(n @ 1..) = from.read(&mut buffer) {
+            let piece = damage.apply(&buffer[..n]);
+            let taken = match fault {
+                Fault::Hoard => hand_over.send(piece).is_ok(),
+                _ => write(&piece),
+            };
+            if !taken {
+                break;
+            }
+        }
+        drop(hand_over);
+        write(&damage.kept);
+    });
     let _ = to.shutdown(if fault == Fault::CloseBoth {
         Shutdown::Both
     } else {
@@ -123,7 +142,7 @@ impl Damage {
             Fault::Lose => out.clear(),
             Fault::Duplicate => out.extend_from_slice(piece),
             Fault::Swap => self.kept = std::mem::take(&mut out),
-            Fault::None | Fault::CloseBoth => {}
+            Fault::None | Fault::CloseBoth | Fault::Hoard => {}
         }
         out
     }

@@ -3,6 +3,7 @@
 //!
 //! The harness panics on trouble: inside a test that is the right answer.
 
+pub mod bpf;
 pub mod brokers;
 pub mod ethtool;
 pub mod forwarder;

@@ -215,7 +215,7 @@ impl Client {
 
 /// Type byte, start and end of the body of the first packet; `None` while it
 /// is incomplete.
-fn frame(bytes: &[u8]) -> Option<(u8, usize, usize)> {
+pub(crate) fn frame(bytes: &[u8]) -> Option<(u8, usize, usize)> {
     let mut len = 0;
     for at in 1..5 {
         let byte = usize::from(*bytes.get(at)?);
@@ -228,9 +228,36 @@ fn frame(bytes: &[u8]) -> Option<(u8, usize, usize)> {
     panic!("malformed remaining length: {:02x?}", &bytes[..5]);
 }
 
-/// Client id and length of the whole CONNECT in front of `bytes`, once complete.
-/// Only for what this harness sends (levels 4 and 5, short properties).
-pub fn connect_in(bytes: &[u8]) -> Option<(Vec<u8>, usize)> {
+/// A CONNECT as a broker sees it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Seen {
+    /// Client id.
+    pub client_id: Vec<u8>,
+    /// Protocol level.
+    pub level: u8,
+    /// Length of the whole packet.
+    pub len: usize,
+}
+
+impl Seen {
+    /// The CONNACK that accepts it.
+    pub fn connack(&self) -> &'static [u8] {
+        connack(self.level)
+    }
+}
+
+/// The CONNACK that accepts a CONNECT of a protocol level.
+pub fn connack(level: u8) -> &'static [u8] {
+    if level == V5 {
+        &[0x20, 3, 0, 0, 0]
+    } else {
+        &[0x20, 2, 0, 0]
+    }
+}
+
+/// The CONNECT in front of `bytes`, once complete. Only for what this harness
+/// and its brokers' clients send (levels 4 and 5, short properties).
+pub fn connect_in(bytes: &[u8]) -> Option<Seen> {
     let (head, start, end) = frame(bytes)?;
     assert_eq!(
         head,
@@ -246,7 +273,12 @@ pub fn connect_in(bytes: &[u8]) -> Option<(Vec<u8>, usize)> {
     };
     let at = 10 + properties;
     let len = usize::from(u16::from_be_bytes([body[at], body[at + 1]]));
-    Some((body[at + 2..at + 2 + len].to_vec(), end))
+    let client_id = body[at + 2..at + 2 + len].to_vec();
+    Some(Seen {
+        client_id,
+        level: body[6],
+        len: end,
+    })
 }
 
 fn packet(head: u8, body: &[u8]) -> Vec<u8> {

@@ -1,1 +1,4 @@
-//! Real brokers.
+//! Brokers: real ones, and one that says what it has seen.
+
+pub mod fake;
+pub mod session;

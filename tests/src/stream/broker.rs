@@ -2,7 +2,7 @@
 //! CONNECT, answers CONNACK and then plays the flow of that client id.
 
 use std::collections::BTreeMap;
-use std::io::{self, Read, Write};
+use std::io::Write;
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -10,58 +10,8 @@ use std::time::Duration;
 
 use super::end::{Counts, End};
 use super::plan::Flow;
-use super::proxy;
-use crate::mqtt;
+use crate::brokers::session::Session;
 use crate::netns::Netns;
-
-/// A connection whose CONNECT has been read.
-#[derive(Debug)]
-pub struct Session {
-    /// The connection.
-    pub stream: TcpStream,
-    /// The client's address according to the PROXY header.
-    pub proxied: Option<SocketAddr>,
-    /// The client id.
-    pub client_id: Vec<u8>,
-    /// Bytes that arrived behind CONNECT.
-    pub rest: Vec<u8>,
-}
-
-impl Session {
-    /// Reads the optional PROXY header and CONNECT of a new connection.
-    pub fn open(mut stream: TcpStream) -> io::Result<Self> {
-        stream.set_read_timeout(Some(Duration::from_secs(20)))?;
-        let mut buffer = Vec::new();
-        loop {
-            if let Some((header, proxied)) = proxy::parse(&buffer) {
-                if let Some((id, len)) = mqtt::connect_in(&buffer[header..]) {
-                    let rest = buffer.split_off(header + len);
-                    return Ok(Self {
-                        stream,
-                        proxied,
-                        client_id: id,
-                        rest,
-                    });
-                }
-            }
-            let mut piece = [0; 16_384];
-            match stream.read(&mut piece)? {
-                0 => return Err(io::ErrorKind::UnexpectedEof.into()),
-                n => buffer.extend_from_slice(&piece[..n]),
-            }
-        }
-    }
-
-    /// Opens the next connection that sends a CONNECT (checks do not count).
-    pub fn accept(listener: &TcpListener) -> Self {
-        loop {
-            let (stream, _) = listener.accept().expect("accept");
-            if let Ok(session) = Self::open(stream) {
-                return session;
-            }
-        }
-    }
-}
 
 /// A listening stream broker; stops accepting on drop.
 #[derive(Debug)]
@@ -145,10 +95,10 @@ fn serve(stream: TcpStream, shared: &Shared) {
         shared.others.fetch_add(1, Relaxed);
         return;
     };
-    let number = Flow::number(&session.client_id);
+    let number = Flow::number(&session.connect.client_id);
     let Some(flow) = number.and_then(|n| shared.flows.iter().find(|flow| flow.id == n)) else {
         shared.others.fetch_add(1, Relaxed);
-        let _ = (&session.stream).write_all(&[0x20, 2, 0, 0]);
+        let _ = (&session.stream).write_all(session.connect.connack());
         return;
     };
     let end = End {

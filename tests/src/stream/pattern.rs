@@ -42,14 +42,13 @@ const WINDOW: usize = 12;
 impl Pattern {
     /// Writes the bytes from `offset` on into `out` (past the end too).
     pub fn fill(&self, offset: u64, out: &mut [u8]) {
-        let mut word = u64::MAX;
-        let mut bytes = [0; 8];
-        for (at, byte) in (offset..).zip(out) {
-            if at / 8 != word {
-                word = at / 8;
-                bytes = mix(self.seed ^ mix(word)).to_le_bytes();
-            }
-            *byte = bytes[(at % 8) as usize];
+        let word = |at: u64| mix(self.seed ^ mix(at / 8)).to_le_bytes();
+        let begin = (offset % 8) as usize;
+        let (front, rest) = out.split_at_mut(out.len().min((8 - begin) % 8));
+        front.copy_from_slice(&word(offset)[begin..][..front.len()]);
+        let offset = offset + front.len() as u64;
+        for (at, bytes) in (offset..).step_by(8).zip(rest.chunks_mut(8)) {
+            bytes.copy_from_slice(&word(at)[..bytes.len()]);
         }
     }
 
@@ -64,14 +63,14 @@ impl Pattern {
     /// Compares a received piece with what belongs at `offset`.
     pub fn check(&self, offset: u64, piece: &[u8]) -> Result<(), Mismatch> {
         let expected = self.bytes(offset, piece.len());
+        if expected == piece {
+            return Ok(());
+        }
         let same = expected
             .iter()
             .zip(piece)
             .take_while(|(a, b)| a == b)
             .count();
-        if same == piece.len() {
-            return Ok(());
-        }
         let window = &piece[same..piece.len().min(same + WINDOW)];
         Err(Mismatch {
             at: offset + same as u64,

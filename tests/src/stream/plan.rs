@@ -102,11 +102,7 @@ impl Flow {
 
     /// The CONNACK its broker answers with.
     pub fn connack(&self) -> &'static [u8] {
-        if self.level == mqtt::V5 {
-            &[0x20, 3, 0, 0, 0]
-        } else {
-            &[0x20, 2, 0, 0]
-        }
+        mqtt::connack(self.level)
     }
 
     /// The number of the flow with this client id.
