@@ -63,8 +63,8 @@ pub(super) struct Problems {
 
 impl Problems {
     /// The text at `span` is not TOML.
-    pub(super) fn syntax(&self, span: Range<usize>, message: &str) {
-        self.add(span, Kind::Syntax, message.to_owned());
+    pub(super) fn syntax(&self, span: Range<usize>, message: String) {
+        self.add(span, Kind::Syntax, message);
     }
 
     /// What stands at `span` is wrong.

@@ -2,7 +2,6 @@
 
 use std::io::Read as _;
 use std::net::SocketAddr;
-use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use toml::Spanned;
@@ -12,6 +11,7 @@ use super::backend::check_name;
 use super::clash::Addresses;
 use super::error::{ConfigError, Problems};
 use super::section::{Place, Section};
+use super::syntax::explain;
 use super::value::{address, integer, or_off, socket_path};
 use super::{Config, Limits, Listener, Log, PathKind, Pool, Sockmap, Timeouts};
 
@@ -38,7 +38,7 @@ pub fn load(path: &Path) -> Result<Config, ConfigError> {
             let at = error.utf8_error().valid_up_to();
             let text = String::from_utf8_lossy(error.as_bytes());
             let problems = Problems::default();
-            problems.syntax(at..at, "is not UTF-8: save the file as UTF-8");
+            problems.syntax(at..at, "is not UTF-8: save the file as UTF-8".to_owned());
             Err(problems
                 .into_error(&name, &text)
                 .expect("one problem was added"))
@@ -55,24 +55,14 @@ pub fn parse(name: &str, text: &str) -> Result<Config, ConfigError> {
     let (document, errors) = DeTable::parse_recoverable(text);
     for error in errors {
         let span = error.span().unwrap_or(0..0);
-        let cut = span.is_empty() && before(text, &span).ends_with('=');
-        match cut {
-            true => problems.syntax(span, "not TOML: no value behind the `=`, write one"),
-            false => problems.syntax(span, &format!("not TOML: {}", error.message())),
-        }
+        let message = explain(text, &span, error.message());
+        problems.syntax(span, message);
     }
     let config = read(Section::root(document.get_ref(), &problems), &problems);
     match problems.into_error(name, text) {
         None => Ok(config),
         Some(error) => Err(error),
     }
-}
-
-/// What stands in front of `span`, without the blanks next to it.
-fn before<'a>(text: &'a str, span: &Range<usize>) -> &'a str {
-    text.get(..span.start)
-        .unwrap_or_default()
-        .trim_end_matches([' ', '\t'])
 }
 
 /// Reads the whole file; what is wrong goes to `problems`.
@@ -101,14 +91,14 @@ fn read(mut root: Section<'_>, problems: &Problems) -> Config {
     let pools = root.named("pool");
     let names: Vec<&str> = pools.iter().map(|(name, _)| *name.get_ref()).collect();
     for (name, section) in root.named("listener") {
-        check(&name, problems);
+        check("listener", &name, problems);
         let name = *name.get_ref();
         if let Some(listener) = Listener::read(section, name, &names, &mut addresses) {
             config.listeners.insert(name.to_owned(), listener);
         }
     }
     for (name, section) in pools {
-        check(&name, problems);
+        check("pool", &name, problems);
         let name = *name.get_ref();
         let pool = Pool::read(section, name, &mut addresses);
         config.pools.insert(name.to_owned(), pool);
@@ -129,10 +119,10 @@ fn read(mut root: Section<'_>, problems: &Problems) -> Config {
     config
 }
 
-/// Reports a name that no listener or pool may have.
-fn check(name: &Spanned<&str>, problems: &Problems) {
+/// Reports a name that no listener or pool (`key`) may have.
+fn check(key: &str, name: &Spanned<&str>, problems: &Problems) {
     if let Err(message) = check_name(name.get_ref()) {
-        problems.wrong(name.span(), message);
+        problems.wrong(name.span(), format!("{key}: {message}"));
     }
 }
 

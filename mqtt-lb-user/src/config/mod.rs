@@ -17,6 +17,7 @@ mod log;
 mod pool;
 mod section;
 mod stick;
+mod syntax;
 pub mod units;
 mod value;
 
