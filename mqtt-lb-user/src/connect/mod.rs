@@ -23,6 +23,9 @@ mod reader;
 mod refusal;
 mod view;
 
+#[cfg(test)]
+mod vectors;
+
 pub use reader::{Limits, MIN_BUFFER, Reader, Status};
 pub use refusal::Refusal;
 pub use view::{Connect, Field, UserProperties};

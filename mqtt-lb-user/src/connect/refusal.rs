@@ -100,3 +100,78 @@ impl fmt::Display for Refusal {
 }
 
 impl std::error::Error for Refusal {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reasons_are_labels_and_messages_are_one_line() {
+        let table = [
+            (
+                Refusal::Tls,
+                "tls",
+                "TLS ClientHello on a plain MQTT listener",
+            ),
+            (Refusal::Http, "http", "HTTP request on an MQTT listener"),
+            (
+                Refusal::ProxyHeader,
+                "proxy_header",
+                "PROXY protocol header on a listener that does not take one",
+            ),
+            (Refusal::Ssh, "ssh", "SSH banner on an MQTT listener"),
+            (
+                Refusal::HeaderFlags(0x1f),
+                "header_flags",
+                "CONNECT with reserved header flags set: first byte 0x1f, not 0x10",
+            ),
+            (
+                Refusal::OtherPacket("PUBLISH"),
+                "other_packet",
+                "MQTT PUBLISH sent before CONNECT",
+            ),
+            (
+                Refusal::NotMqtt(0),
+                "not_mqtt",
+                "not MQTT: first byte 0x00, not 0x10",
+            ),
+            (
+                Refusal::LongLength("remaining length"),
+                "long_length",
+                "CONNECT with a remaining length of more than four bytes",
+            ),
+            (
+                Refusal::ProtocolName,
+                "protocol_name",
+                "CONNECT with a protocol name that is neither MQTT nor MQIsdp",
+            ),
+            (
+                Refusal::BeyondPacket("client id"),
+                "beyond_packet",
+                "CONNECT whose client id reaches beyond the packet",
+            ),
+            (
+                Refusal::LongProperties {
+                    length: 9,
+                    limit: 8,
+                },
+                "long_properties",
+                "CONNECT with 9 bytes of properties before the client id, more than \
+                 limits.connect_properties = 8",
+            ),
+            (
+                Refusal::BeyondBuffer {
+                    needed: 70_000,
+                    limit: 65_554,
+                },
+                "beyond_buffer",
+                "CONNECT whose client id ends at byte 70000, more than \
+                 limits.connect_buffer = 65554",
+            ),
+        ];
+        for (refusal, reason, message) in table {
+            assert_eq!(refusal.reason(), reason);
+            assert_eq!(refusal.to_string(), message);
+        }
+    }
+}
