@@ -3,7 +3,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use mqtt_lb_user::connect::connack::{ConnackPeek, ENOUGH, peek};
+use mqtt_lb_user::connect::connack::{Connack, ConnackPeek, ENOUGH, peek};
 
 fuzz_target!(|bytes: &[u8]| {
     let whole = peek(bytes);
@@ -12,11 +12,12 @@ fuzz_target!(|bytes: &[u8]| {
         let cut = peek(&bytes[..end]);
         assert!(cut == ConnackPeek::NeedMore || cut == whole);
     }
-    if let ConnackPeek::Connack(connack) = whole {
-        let inside = bytes.as_ptr_range();
-        for id in connack.assigned_client_id {
-            let id = id.as_ptr_range();
-            assert!(inside.start <= id.start && id.end <= inside.end);
-        }
+    if let ConnackPeek::Connack(Connack {
+        assigned_client_id: Some(id),
+        ..
+    }) = whole
+    {
+        let (id, inside) = (id.as_ptr_range(), bytes.as_ptr_range());
+        assert!(inside.start <= id.start && id.end <= inside.end);
     }
 });

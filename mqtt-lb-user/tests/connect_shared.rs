@@ -98,7 +98,7 @@ impl Vector {
 }
 
 fn hex(text: &str) -> Vec<u8> {
-    assert!(text.len() % 2 == 0, "{text}");
+    assert!(text.len().is_multiple_of(2), "{text}");
     let digits = (0..text.len()).step_by(2).map(|at| &text[at..at + 2]);
     digits
         .map(|byte| u8::from_str_radix(byte, 16).expect("hex digits"))
