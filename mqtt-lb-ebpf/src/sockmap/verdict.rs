@@ -90,7 +90,11 @@ fn trim(ctx: &SkBuffContext, slot: *mut Slot) {
         };
         let next = addr_of_mut!((*slot).next_seq);
         if addr_of!((*slot).started).read_volatile() == 0 {
-            let tcp = bpf_skc_to_tcp_sock((*ctx.skb.skb).__bindgen_anon_2.sk.cast());
+            let sock = (*ctx.skb.skb).__bindgen_anon_2.sk;
+            if sock.is_null() {
+                return;
+            }
+            let tcp = bpf_skc_to_tcp_sock(sock.cast());
             if tcp.is_null() {
                 return;
             }
@@ -124,8 +128,8 @@ fn trim(ctx: &SkBuffContext, slot: *mut Slot) {
 unsafe fn over_limit(slot: *mut Slot, index: u32) -> bool {
     // SAFETY: promised by the caller.
     unsafe {
-        let sent = addr_of!((*slot).base).read_volatile()
-            + addr_of!((*slot).redirected).read_volatile();
+        let sent =
+            addr_of!((*slot).base).read_volatile() + addr_of!((*slot).redirected).read_volatile();
         let limit = addr_of!((*slot).limit).read_volatile();
         let acked = addr_of_mut!((*slot).acked);
         if sent <= acked.read_volatile() + limit {

@@ -11,12 +11,7 @@ const PAUSE: Duration = Duration::from_millis(64);
 
 /// Passes the reset of `aborted` on, not before the other side has acknowledged
 /// what came ahead of it, or `drain` has passed.
-pub(super) async fn pass_on(
-    pump: Pump,
-    dirs: &mut Directions,
-    aborted: Side,
-    drain: Duration,
-) {
+pub(super) async fn pass_on(pump: Pump, dirs: &mut Directions, aborted: Side, drain: Duration) {
     let deadline = Instant::now() + drain;
     loop {
         let look = Instant::now() + Pump::next_look(dirs).unwrap_or(drain);

@@ -30,7 +30,8 @@ impl Key {
         }
         match empty {
             EmptyClientId::Balance => Some(Self::None),
-            EmptyClientId::Source => Some(Self::Stick(peer.ip().to_string().into_bytes())),
+            // The NUL, which MQTT forbids in a client id, keeps the two kinds apart.
+            EmptyClientId::Source => Some(Self::Stick(format!("\0{}", peer.ip()).into_bytes())),
             EmptyClientId::Reject => None,
         }
     }
@@ -113,14 +114,14 @@ async fn attempt(
         backend.metrics().error(reason);
         warn!("backend {}/{}: {error}", pool.name, backend.name);
     };
-    let mut stream =
-        match dial::connect(backend.address(), deadline, timeouts.tcp_keepalive).await {
-            Ok(stream) => stream,
-            Err(error) => {
-                fail(error.reason(), &error);
-                return None;
-            }
-        };
+    let mut stream = match dial::connect(backend.address(), deadline, timeouts.tcp_keepalive).await
+    {
+        Ok(stream) => stream,
+        Err(error) => {
+            fail(error.reason(), &error);
+            return None;
+        }
+    };
     match tokio::time::timeout_at(deadline.into(), stream.write_all(first)).await {
         Ok(Ok(())) => Some(stream),
         Ok(Err(error)) => {

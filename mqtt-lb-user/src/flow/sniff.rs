@@ -30,7 +30,7 @@ pub(super) struct Rest {
     /// When the last of them is due.
     pub(super) deadline: Instant,
     /// Held until it is there.
-    pub(super) pending: Pending,
+    pub(super) _pending: Pending,
 }
 
 impl Sniffed {
@@ -47,7 +47,7 @@ impl Sniffed {
         Some(Rest {
             length,
             deadline,
-            pending,
+            _pending: pending,
         })
     }
 }

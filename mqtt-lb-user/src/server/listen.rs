@@ -1,7 +1,6 @@
 //! Listening sockets: one per listener and worker, on the same address.
 
 use std::net::{SocketAddr, TcpListener};
-use std::sync::Arc;
 
 use anyhow::Context as _;
 use socket2::{Domain, Protocol, Socket, Type};
@@ -81,4 +80,3 @@ pub(super) fn raise_descriptor_limit(connections: usize) {
         );
     }
 }
-

@@ -34,7 +34,10 @@ pub(super) fn load(config: &Config, metrics: &Metrics) -> Loaded {
         .clone()
         .map(|sockmap| Box::new(sockmap) as Box<dyn DataPath>);
     match &offload {
-        Some(path) => info!("data path {}, then copy", crate::metrics::path_name(path.kind())),
+        Some(path) => info!(
+            "data path {}, then copy",
+            crate::metrics::path_name(path.kind())
+        ),
         None => info!("data path copy"),
     }
     Loaded {

@@ -56,12 +56,7 @@ impl Workers {
     }
 }
 
-fn work(
-    runtime: &Runtime,
-    share: Vec<Share>,
-    shared: Arc<Shared>,
-    closing: watch::Receiver<bool>,
-) {
+fn work(runtime: &Runtime, share: Vec<Share>, shared: Arc<Shared>, closing: watch::Receiver<bool>) {
     let mut stop = shared.stop.clone();
     runtime.block_on(async move {
         for (listener, socket) in share {

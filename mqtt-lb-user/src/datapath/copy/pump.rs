@@ -72,8 +72,12 @@ impl Pump {
     pub fn new(ends: Ends, settings: Settings) -> io::Result<Self> {
         // SAFETY: a TcpStream keeps its descriptor for as long as it lives, and
         // AsyncFd owns it.
-        let (client, backend) =
-            unsafe { (AsyncFd::register(ends.client), AsyncFd::register(ends.backend)) };
+        let (client, backend) = unsafe {
+            (
+                AsyncFd::register(ends.client),
+                AsyncFd::register(ends.backend),
+            )
+        };
         Ok(Self {
             client: client?,
             backend: backend?,
@@ -107,9 +111,15 @@ impl Pump {
             let (client, backend) = (&self.client, &self.backend);
             let up = lane.drive(client, backend, &mut dirs.up, Side::Client, &mut |_| {});
             observer.up(dirs.up.read);
-            let down = lane.drive(backend, client, &mut dirs.down, Side::Backend, &mut |bytes| {
-                observer.down(bytes);
-            });
+            let down = lane.drive(
+                backend,
+                client,
+                &mut dirs.down,
+                Side::Backend,
+                &mut |bytes| {
+                    observer.down(bytes);
+                },
+            );
             dirs.note_eof();
             for step in [&up, &down] {
                 if let Err(outcome) = step {
@@ -207,8 +217,7 @@ impl Lane<'_, '_> {
                 if backlog.observe(position, now) {
                     direction.backlog = None;
                 } else {
-                    let closing = backlog.stalled(now) > self.drain
-                        && is_hung_up(source.get_ref());
+                    let closing = backlog.stalled(now) > self.drain && is_hung_up(source.get_ref());
                     return if closing {
                         Err(Outcome::Stalled(to))
                     } else {

@@ -81,7 +81,13 @@ mod tests {
         let mut btf = Vec::new();
         btf.extend_from_slice(&MAGIC.to_ne_bytes());
         btf.extend_from_slice(&[1, 0]);
-        for word in [24, 0, types.len() as u32, types.len() as u32, strings.len() as u32] {
+        for word in [
+            24,
+            0,
+            types.len() as u32,
+            types.len() as u32,
+            strings.len() as u32,
+        ] {
             btf.extend_from_slice(&word.to_ne_bytes());
         }
         btf.extend_from_slice(&types);

@@ -6,14 +6,14 @@ use std::sync::Mutex;
 
 use anyhow::{Context as _, bail, ensure};
 use aya::maps::{HashMap, Map, MapData, RingBuf, SockMap};
-use aya::programs::SkSkb;
+use aya::programs::{ProgramError, SkSkb};
 use aya::{Ebpf, EbpfLoader};
+use tracing::debug;
 
 use super::btf::member_offset;
 
 /// The object file of `mqtt-lb-ebpf`; empty when built without the BPF toolchain.
-static OBJECT: &[u8] =
-    aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/mqtt-lb.bpf.o"));
+static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/mqtt-lb.bpf.o"));
 
 /// Bytes of ring buffer for each flow that can stop once per arming.
 const EVENT_BYTES: u32 = 32;
@@ -41,7 +41,9 @@ impl Kernel {
         let skb_cb = offset("sk_buff", "cb")?;
         let copied = offset("tcp_sock", "copied_seq")?;
         let acked = offset("tcp_sock", "bytes_acked")?;
-        let ring = (flows.saturating_mul(EVENT_BYTES)).next_power_of_two().max(4096);
+        let ring = (flows.saturating_mul(EVENT_BYTES))
+            .next_power_of_two()
+            .max(4096);
         let mut ebpf = EbpfLoader::new()
             .override_global("SKB_CB", &skb_cb, true)
             .override_global("TCP_COPIED_SEQ", &copied, true)
@@ -61,7 +63,7 @@ impl Kernel {
             .program_mut("mqtt_lb_verdict")
             .context("the object has no program mqtt_lb_verdict")?
             .try_into()?;
-        verdict.load().context("loading the verdict program")?;
+        verdict.load().map_err(refused)?;
         verdict
             .attach(socks.fd())
             .context("attaching the verdict program")?;
@@ -100,6 +102,22 @@ impl Kernel {
     /// Puts a socket under the verdict.
     pub fn insert(&self, slot: u32, socket: &TcpStream) -> anyhow::Result<()> {
         Ok(self.socks.lock().expect("SOCKS").set(slot, socket, 0)?)
+    }
+}
+
+/// One line for what the kernel said; the verifier's log at debug level.
+fn refused(error: ProgramError) -> anyhow::Error {
+    match error {
+        ProgramError::LoadError {
+            io_error,
+            verifier_log,
+        } => {
+            debug!("{verifier_log}");
+            anyhow::anyhow!(
+                "the kernel refused a program: {io_error} (its reasons at log level debug)"
+            )
+        }
+        error => error.into(),
     }
 }
 
