@@ -76,19 +76,6 @@ impl Server {
     }
 }
 
-/// Opens the HTTP socket at `address` and answers until `shutdown` is true or its
-/// sender is gone.
-///
-/// # Errors
-/// Those of [`Server::bind`] and [`Server::serve`].
-pub async fn serve(
-    address: SocketAddr,
-    context: Arc<Context>,
-    shutdown: watch::Receiver<bool>,
-) -> io::Result<()> {
-    Server::bind(address)?.serve(context, shutdown).await
-}
-
 fn router(context: Arc<Context>) -> Router {
     Router::new()
         .route("/metrics", get(metrics))

@@ -78,19 +78,3 @@ impl Server {
         }
     }
 }
-
-/// Opens the admin socket at `path` and answers commands until `shutdown` is true
-/// or its sender is gone.
-///
-/// # Errors
-/// Those of [`Server::bind`] and [`Server::serve`].
-pub async fn serve(
-    path: &Path,
-    context: Arc<Context>,
-    shutdown: watch::Receiver<bool>,
-) -> io::Result<()> {
-    Server::bind(path)
-        .map_err(io::Error::other)?
-        .serve(context, shutdown)
-        .await
-}
