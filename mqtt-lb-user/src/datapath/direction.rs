@@ -21,6 +21,8 @@ pub struct Direction {
     pub eof: bool,
     /// The FIN has been passed on to the target.
     pub finished: bool,
+    /// The last read of the source found nothing more: no segment is half read.
+    pub drained: bool,
     /// Reading the source has failed; everything before that has been read.
     pub failed: bool,
 }
@@ -94,9 +96,11 @@ impl Direction {
         }
     }
 
-    /// Whether userspace holds no bytes of this direction and waits for nothing.
+    /// Whether userspace holds no bytes of this direction, has left none half read
+    /// in the kernel, and waits for nothing.
     pub fn is_clear(&self) -> bool {
-        self.pending().is_empty() && self.backlog.is_none() && !self.eof && !self.failed
+        let over = self.eof || self.failed;
+        self.pending().is_empty() && self.backlog.is_none() && self.drained && !over
     }
 
     /// Bytes that came from the source over the flow's life.
@@ -117,6 +121,8 @@ mod tests {
         assert_eq!(direction.pending(), b"llo");
         assert!(!direction.is_clear());
         direction.took(3);
+        assert!(!direction.is_clear(), "there may be more to read");
+        direction.drained = true;
         assert!(direction.is_clear());
         assert_eq!(direction.pending.capacity(), 0);
         assert_eq!(direction.written, 5);

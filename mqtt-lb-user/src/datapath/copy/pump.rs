@@ -242,7 +242,7 @@ impl Lane<'_, '_> {
                 direction.finished = true;
                 continue;
             }
-            let n = match poll_read(source, self.cx, self.scratch) {
+            let n = match poll_read(source, self.cx, self.scratch, &mut direction.drained) {
                 Poll::Ready(Ok(0)) => {
                     direction.eof = true;
                     continue;
@@ -291,17 +291,40 @@ fn is_hung_up(socket: &TcpStream) -> bool {
     unsafe { libc::poll(&mut poll, 1, 0) > 0 }
 }
 
+/// Reads, and keeps `drained` true to what the socket itself has said.
+///
+/// The runtime may call a socket not ready that has bytes: just after it was
+/// registered, or when the task has used up its budget.
 fn poll_read(
     socket: &AsyncFd<TcpStream>,
     cx: &mut Context<'_>,
     buffer: &mut [u8],
+    drained: &mut bool,
 ) -> Poll<io::Result<usize>> {
     loop {
-        let mut guard = ready!(socket.poll_read_ready(cx))?;
-        match guard.try_io(|socket| socket.get_ref().read(buffer)) {
-            Ok(Err(error)) if error.kind() == ErrorKind::Interrupted => {}
-            Ok(result) => return Poll::Ready(result),
-            Err(_would_block) => {}
+        let result = match socket.poll_read_ready(cx)? {
+            Poll::Ready(mut guard) => match guard.try_io(|socket| socket.get_ref().read(buffer)) {
+                Ok(result) => result,
+                Err(_would_block) => {
+                    *drained = true;
+                    continue;
+                }
+            },
+            Poll::Pending if *drained => return Poll::Pending,
+            Poll::Pending => match socket.get_ref().read(buffer) {
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                    *drained = true;
+                    return Poll::Pending;
+                }
+                result => result,
+            },
+        };
+        match result {
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            result => {
+                *drained = false;
+                return Poll::Ready(result);
+            }
         }
     }
 }

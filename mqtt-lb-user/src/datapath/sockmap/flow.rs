@@ -135,6 +135,7 @@ impl SockmapFlow {
             let _ = tcp::info(source);
             let redirected = self.path.slots.redirected(2 * place.flow + i as u32);
             let lane = &mut place.lanes[i];
+            direction.drained = false;
             let new = redirected - lane.accounted;
             lane.accounted = redirected;
             if new > 0 {
