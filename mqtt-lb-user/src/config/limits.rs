@@ -23,6 +23,9 @@ pub struct Limits {
     pub connect_buffer: usize,
     /// Bytes of MQTT 5 properties accepted in front of the client id.
     pub connect_properties: usize,
+    /// Bytes the copy path reads at a time, and the most it keeps for a
+    /// receiver that is slower than its sender, per direction of a flow.
+    pub copy_buffer: usize,
 }
 
 impl Default for Limits {
@@ -32,6 +35,7 @@ impl Default for Limits {
             max_pending: 10_000,
             connect_buffer: 80 << 10,
             connect_properties: 8 << 10,
+            copy_buffer: 64 << 10,
         }
     }
 }
@@ -55,6 +59,7 @@ impl Limits {
                 default.connect_properties,
                 size(0..=1 << 20),
             ),
+            copy_buffer: section.or("copy_buffer", default.copy_buffer, size(4 << 10..=1 << 20)),
         };
         let needed = limits.needed_buffer();
         if limits.connect_buffer < needed {

@@ -42,7 +42,7 @@ pub(super) async fn relay(
         policy: Policy::new(shared.paths.policy(), now),
         watched: Watched::new(now + config.timeouts.connack, rest, &shared.metrics),
         settings: Settings {
-            buffer: 64 * 1024,
+            buffer: config.limits.copy_buffer,
             drain: config.timeouts.drain,
         },
         stop: shared.stop.clone(),

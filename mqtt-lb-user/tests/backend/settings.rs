@@ -50,6 +50,7 @@ pub fn config(pools: &[(&str, Pool)]) -> Config {
             max_pending: 1,
             connect_buffer: 1,
             connect_properties: 1,
+            copy_buffer: 1,
         },
         timeouts: Timeouts {
             connect_packet: time,
