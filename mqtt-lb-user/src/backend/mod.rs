@@ -3,7 +3,7 @@
 //! A [`Pool`] asks [`crate::affinity`] where a client belongs and hands back
 //! [`Backend`]s in order of preference; [`dial`] reaches one, [`proxy`] says who
 //! the client is. [`health`] and [`schedule`] are sans-IO; [`check`] and
-//! [`monitor`] do the talking.
+//! [`monitor`] do the talking; [`sweep`] frees what has expired.
 
 pub mod check;
 pub mod dial;
@@ -16,6 +16,7 @@ pub mod proxy;
 mod registry;
 pub mod schedule;
 mod state;
+pub mod sweep;
 
 pub use node::{Backend, Lease};
 pub use pool::Pool;

@@ -17,7 +17,7 @@ use tokio::sync::watch;
 use tracing::{error, info, warn};
 
 use crate::admin::{self, Phase};
-use crate::backend::{Pools, monitor};
+use crate::backend::{Pools, monitor, sweep};
 use crate::config::Config;
 use crate::flow::Shared;
 use crate::logging;
@@ -76,6 +76,7 @@ async fn control(config: Config, source: Option<PathBuf>) -> anyhow::Result<()> 
         stop: stopping,
     });
 
+    tokio::spawn(sweep::run(pools.clone()));
     tokio::spawn(monitor::run(pools));
     let mut servers = tokio::task::JoinSet::new();
     if let Some(server) = admin_socket {

@@ -6,3 +6,4 @@ mod dial;
 mod monitor;
 mod pools;
 mod settings;
+mod sweep;
