@@ -2,8 +2,17 @@
 
 use std::time::{Duration, Instant};
 
+/// Time until stragglers are looked for again.
+const STRAGGLER_PAUSE: Duration = Duration::from_millis(1);
+
+/// Knows how much of a source a path has handed to userspace.
+pub trait Arrivals: Send {
+    /// Bytes from the start of the stream, on the scale of [`Direction::read`].
+    fn handed_over(&self) -> u64;
+}
+
 /// One direction: bytes go from its source socket to its target socket.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct Direction {
     /// Read from the source and not yet written to the target.
     pending: Vec<u8>,
@@ -19,6 +28,8 @@ pub struct Direction {
     pub backlog: Option<Backlog>,
     /// The source has sent its FIN and everything before it has been read.
     pub eof: bool,
+    /// Set by a path that has stood between the source and its reader.
+    pub arrivals: Option<Box<dyn Arrivals>>,
     /// The FIN has been passed on to the target.
     pub finished: bool,
     /// The last read of the source found nothing more: no segment is half read.
@@ -103,6 +114,22 @@ impl Direction {
         self.pending().is_empty() && self.backlog.is_none() && self.drained && !over
     }
 
+    /// Whether bytes are on their way to userspace though the source looks empty,
+    /// or at its end: a worker of the kernel (`sk_psock_backlog`) carries them.
+    pub fn has_stragglers(&self) -> bool {
+        self.arrivals
+            .as_ref()
+            .is_some_and(|arrivals| arrivals.handed_over() > self.read)
+    }
+
+    /// How long to wait before looking again though no socket has spoken.
+    pub fn pause(&self) -> Option<Duration> {
+        match &self.backlog {
+            Some(backlog) => Some(backlog.pause()),
+            None => self.has_stragglers().then_some(STRAGGLER_PAUSE),
+        }
+    }
+
     /// Bytes that came from the source over the flow's life.
     pub fn total(&self) -> u64 {
         self.read + self.forwarded
@@ -126,6 +153,24 @@ mod tests {
         assert!(direction.is_clear());
         assert_eq!(direction.pending.capacity(), 0);
         assert_eq!(direction.written, 5);
+    }
+
+    #[test]
+    fn stragglers_are_what_was_handed_over_and_not_read() {
+        struct Handed(u64);
+        impl Arrivals for Handed {
+            fn handed_over(&self) -> u64 {
+                self.0
+            }
+        }
+        let mut direction = Direction::default();
+        assert!(!direction.has_stragglers());
+        direction.arrivals = Some(Box::new(Handed(10)));
+        assert!(direction.has_stragglers());
+        assert_eq!(direction.pause(), Some(STRAGGLER_PAUSE));
+        direction.read = 10;
+        assert!(!direction.has_stragglers());
+        assert_eq!(direction.pause(), None);
     }
 
     #[test]

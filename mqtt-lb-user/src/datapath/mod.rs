@@ -15,7 +15,7 @@ pub mod tcp;
 use std::net::TcpStream;
 use std::task::{Context, Poll};
 
-pub use direction::{Backlog, Direction};
+pub use direction::{Arrivals, Backlog, Direction};
 pub use paths::{OnPath, Paths};
 pub use policy::Policy;
 pub use side::Side;
@@ -32,7 +32,7 @@ pub struct Ends {
 }
 
 /// What userspace knows of both directions.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct Directions {
     /// Client to backend.
     pub up: Direction,

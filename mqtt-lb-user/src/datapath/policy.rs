@@ -9,6 +9,8 @@ const WINDOW: Duration = Duration::from_secs(1);
 /// Reads (about one per segment on a quiet flow) a second above which
 /// userspace forwards cheaper than the kernel (one kworker pass a segment).
 pub const BUSY: u32 = 1000;
+/// Time until a flow that was not quiet after all is offered again.
+const MOMENT: Duration = Duration::from_millis(2);
 /// Time until a flow that was refused for a passing reason is offered again.
 const RETRY: Duration = Duration::from_secs(10);
 
@@ -52,7 +54,7 @@ impl Policy {
         if now < self.window {
             return;
         }
-        self.quiet = self.reads < BUSY;
+        self.quiet = self.rule == Some(SockmapPolicy::Always) || self.reads < BUSY;
         self.reads = 0;
         self.window = now + WINDOW;
     }
@@ -62,6 +64,15 @@ impl Policy {
         self.reads = 0;
         self.window = now + WINDOW;
         self.quiet = self.rule == Some(SockmapPolicy::Always);
+    }
+
+    /// Bytes arrived during the hand-over.
+    pub fn not_quiet(&mut self, now: Instant) {
+        self.returned(now);
+        if self.quiet {
+            self.quiet = false;
+            self.window = now + MOMENT;
+        }
     }
 
     /// The path refused the flow for a passing reason.
@@ -104,6 +115,16 @@ mod tests {
         let mut policy = Policy::new(Some(SockmapPolicy::Always), now);
         assert!(policy.wants_offload());
         policy.returned(now);
+        assert!(policy.wants_offload());
+    }
+
+    #[test]
+    fn always_gives_bytes_that_came_in_between_a_moment() {
+        let now = Instant::now();
+        let mut policy = Policy::new(Some(SockmapPolicy::Always), now);
+        policy.not_quiet(now);
+        assert!(!policy.wants_offload());
+        policy.tick(now + MOMENT);
         assert!(policy.wants_offload());
     }
 

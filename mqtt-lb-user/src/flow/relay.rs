@@ -125,7 +125,7 @@ impl Flow {
 
     fn refused(&mut self, refusal: Refusal) {
         match refusal {
-            Refusal::NotQuiet => self.policy.returned(Instant::now()),
+            Refusal::NotQuiet => self.policy.not_quiet(Instant::now()),
             Refusal::TableFull => self.policy.refused(Instant::now()),
             Refusal::NotEstablished | Refusal::Kernel => self.policy.give_up(),
         }

@@ -143,8 +143,7 @@ impl Pump {
 
     /// When to poll again though no socket has spoken: a backlog is watched by time.
     pub fn next_look(dirs: &Directions) -> Option<Duration> {
-        let pause = |direction: &Direction| direction.backlog.as_ref().map(|b| b.pause());
-        match (pause(&dirs.up), pause(&dirs.down)) {
+        match (dirs.up.pause(), dirs.down.pause()) {
             (Some(a), Some(b)) => Some(a.min(b)),
             (a, b) => a.or(b),
         }
@@ -180,7 +179,11 @@ impl Pump {
                 n
             });
             if n == 0 {
-                return Poll::Ready(Ok(()));
+                return if direction.has_stragglers() {
+                    Poll::Pending
+                } else {
+                    Poll::Ready(Ok(()))
+                };
             }
             direction.read += n as u64;
         }
@@ -243,6 +246,7 @@ impl Lane<'_, '_> {
                 continue;
             }
             let n = match poll_read(source, self.cx, self.scratch, &mut direction.drained) {
+                Poll::Ready(Ok(0)) if direction.has_stragglers() => return Ok(Step::Idle),
                 Poll::Ready(Ok(0)) => {
                     direction.eof = true;
                     continue;

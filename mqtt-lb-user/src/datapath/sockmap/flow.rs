@@ -12,7 +12,9 @@ use tracing::debug;
 
 use super::Sockmap;
 use super::signal::Signal;
-use crate::datapath::{Backlog, Direction, Directions, Ends, Offload, Refusal, Return, tcp};
+use crate::datapath::{
+    Arrivals, Backlog, Direction, Directions, Ends, Offload, Refusal, Return, tcp,
+};
 
 /// A flow that may enter the sockmap.
 pub struct SockmapFlow {
@@ -41,6 +43,19 @@ struct Lane {
     accounted: u64,
 }
 
+/// What the verdict has passed to userspace, for the reader.
+struct Passed {
+    path: Arc<Sockmap>,
+    slot: u32,
+    read_before: u64,
+}
+
+impl Arrivals for Passed {
+    fn handed_over(&self) -> u64 {
+        self.read_before + self.path.slots.passed(self.slot)
+    }
+}
+
 impl SockmapFlow {
     /// A flow that has not entered yet.
     pub fn new(path: Arc<Sockmap>) -> Self {
@@ -55,7 +70,7 @@ impl SockmapFlow {
     ///
     /// Nothing of the streams may be half read: TCP hands whole segments to
     /// the verdict, also the part `recv` has already returned.
-    fn insert(&mut self, ends: &Ends, dirs: &Directions) -> Result<(), Refusal> {
+    fn insert(&mut self, ends: &Ends, dirs: &mut Directions) -> Result<(), Refusal> {
         let flow = self
             .path
             .pool
@@ -73,9 +88,18 @@ impl SockmapFlow {
             lanes: [lane(&dirs.up), lane(&dirs.down)],
             complete: false,
         });
-        for (i, socket) in [&ends.client, &ends.backend].into_iter().enumerate() {
+        let lanes = [
+            (&ends.client, &mut dirs.up),
+            (&ends.backend, &mut dirs.down),
+        ];
+        for (i, (socket, direction)) in lanes.into_iter().enumerate() {
             let slot = 2 * flow + i as u32;
             self.path.slots.reset(slot, self.path.limit);
+            direction.arrivals = Some(Box::new(Passed {
+                path: self.path.clone(),
+                slot,
+                read_before: direction.read,
+            }));
             place.cookies[i] = tcp::cookie(socket).map_err(|error| kernel("SO_COOKIE", &error))?;
             self.path
                 .kernel
@@ -114,7 +138,14 @@ impl SockmapFlow {
         let mut byte = [std::mem::MaybeUninit::<u8>::uninit()];
         match SockRef::from(source).recv_with_flags(&mut byte, libc::MSG_PEEK | libc::MSG_DONTWAIT)
         {
-            Err(error) if error.kind() == ErrorKind::WouldBlock => Ok(()),
+            // Bytes on their way to userspace cannot be seen here, but are counted.
+            Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                if self.path.slots.has_stopped(slot) {
+                    Err(Refusal::NotQuiet)
+                } else {
+                    Ok(())
+                }
+            }
             Err(_) => {
                 direction.failed = true;
                 Err(Refusal::NotQuiet)

@@ -97,6 +97,13 @@ impl Slots {
         unsafe { AtomicU64::from_ptr(addr_of_mut!((*slot).redirected)).load(Ordering::SeqCst) }
     }
 
+    /// Bytes handed to userspace since the last reset.
+    pub fn passed(&self, slot: u32) -> u64 {
+        let slot = self.at(slot);
+        // SAFETY: in bounds and aligned.
+        unsafe { AtomicU64::from_ptr(addr_of_mut!((*slot).passed)).load(Ordering::SeqCst) }
+    }
+
     /// Segments redirected since the last reset; wraps.
     pub fn segments(&self, slot: u32) -> u32 {
         let slot = self.at(slot);
