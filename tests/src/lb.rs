@@ -53,6 +53,24 @@ pub fn binary() -> PathBuf {
     path
 }
 
+/// A listener `mqtt` and its pool `brokers` with backends `b1`, `b2`, ...;
+/// `pool` holds the pool's keys and then its tables. More sections may follow.
+pub fn config(bind: SocketAddr, pool: &str, backends: &[SocketAddr]) -> String {
+    let mut text = format!("[listener.mqtt]\nbind = \"{bind}\"\npool = \"brokers\"\n");
+    text += &format!("[pool.brokers]\n{pool}\n");
+    for (n, address) in (1..).zip(backends) {
+        text += &backend(&format!("b{n}"), *address, 1);
+    }
+    text
+}
+
+/// One more backend of the pool `brokers`.
+pub fn backend(name: &str, address: SocketAddr, weight: u32) -> String {
+    format!(
+        "[[pool.brokers.backend]]\nname = \"{name}\"\naddress = \"{address}\"\nweight = {weight}\n"
+    )
+}
+
 /// A running balancer, killed on drop.
 #[derive(Debug)]
 pub struct Lb<'a> {
@@ -129,7 +147,7 @@ impl<'a> Lb<'a> {
         Scrape::parse(&body)
     }
 
-    /// Waits until a sum of metrics satisfies a condition; returns it.
+    /// Waits until a series is there and its sum satisfies a condition.
     pub fn wait_metric(
         &self,
         name: &str,
@@ -139,7 +157,9 @@ impl<'a> Lb<'a> {
     ) -> f64 {
         let what = format!("{name}{labels:?} should get there");
         wait::until(&what, within, || {
-            Some(self.metrics().sum(name, labels)).filter(|v| good(*v))
+            let scrape = self.metrics();
+            let value = scrape.has(name, labels).then(|| scrape.sum(name, labels));
+            value.filter(|v| good(*v))
         })
     }
 

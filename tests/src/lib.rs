@@ -17,5 +17,6 @@ pub mod netns;
 pub mod process;
 pub mod require;
 pub mod rng;
+pub mod solo;
 pub mod stream;
 pub mod wait;

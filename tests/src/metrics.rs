@@ -30,6 +30,12 @@ impl Scrape {
             .sum()
     }
 
+    /// Like [`Scrape::sum`], for a series that must be there even at zero.
+    pub fn gauge(&self, name: &str, labels: &[(&str, &str)]) -> f64 {
+        assert!(self.has(name, labels), "no series {name}{labels:?}");
+        self.sum(name, labels)
+    }
+
     /// Whether there is a sample of that name with the given labels.
     pub fn has(&self, name: &str, labels: &[(&str, &str)]) -> bool {
         self.0.iter().any(|s| s.name == name && s.has(labels))

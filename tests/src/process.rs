@@ -8,6 +8,9 @@ use std::time::Duration;
 
 use crate::wait;
 
+/// Lines of a child's log shown when its test fails.
+const TAIL: usize = 60;
+
 /// A child in a process group of its own.
 #[derive(Debug)]
 pub struct Process {
@@ -129,11 +132,13 @@ impl Drop for Process {
             let _ = self.child.wait();
         }
         if std::thread::panicking() {
+            let log = self.log();
+            let skipped = log.lines().count().saturating_sub(TAIL);
+            let tail: Vec<&str> = log.lines().skip(skipped).collect();
+            let tail = tail.join("\n");
             eprintln!(
-                "--- {} ({}):\n{}",
-                self.name,
-                self.log.display(),
-                self.log()
+                "--- log of {} without its first {skipped} lines:\n{tail}",
+                self.name
             );
         }
     }

@@ -120,9 +120,12 @@ fn rst_passes(path: DataPath) {
             begin.elapsed()
         );
     }
-    lb.wait_metric("mqttlb_connections", &[], Duration::from_secs(5), |open| {
-        open == 0.0
-    });
+    lb.wait_metric(
+        "mqttlb_open_connections",
+        &[],
+        Duration::from_secs(5),
+        |open| open == 0.0,
+    );
 }
 
 /// Sockets of the namespace in state ESTABLISHED.

@@ -62,7 +62,12 @@ fn through_balancer(lab: &Lab, path: DataPath, what: &str, flows: Vec<Flow>) {
         DataPath::Auto => {}
     }
     let nothing = |value: f64| value == 0.0;
-    lb.wait_metric("mqttlb_connections", &[], Duration::from_secs(10), nothing);
+    lb.wait_metric(
+        "mqttlb_open_connections",
+        &[],
+        Duration::from_secs(10),
+        nothing,
+    );
     lb.wait_metric(
         "mqttlb_datapath_flows",
         &[],

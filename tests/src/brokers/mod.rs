@@ -1,4 +1,5 @@
 //! Brokers: real ones, and one that says what it has seen.
 
 pub mod fake;
+pub mod mosquitto;
 pub mod session;
