@@ -7,6 +7,8 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
 
+use crate::sys;
+
 /// The host's cargo: the one that runs this program, else the one in `$PATH`.
 pub fn cargo() -> Command {
     let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
@@ -22,6 +24,9 @@ pub fn run(command: &mut Command) -> Result<()> {
     let status = command
         .status()
         .with_context(|| format!("cannot run `{}`", line(command)))?;
+    if sys::interrupted() {
+        bail!("interrupted");
+    }
     if !status.success() {
         bail!("`{}` failed ({status})", line(command));
     }

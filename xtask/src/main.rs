@@ -3,6 +3,7 @@
 mod build;
 mod command;
 mod compiler;
+mod demo;
 mod doctor;
 mod ebpf;
 mod licences;
@@ -18,6 +19,7 @@ mod test;
 mod toolchain;
 
 use std::process::ExitCode;
+use std::time::Duration;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
@@ -58,6 +60,12 @@ enum Task {
         #[arg(last = true)]
         args: Vec<String>,
     },
+    /// Show a balancer at work: three mosquitto brokers, live clients, the stick table
+    Demo {
+        /// Stop after this many seconds instead of at Ctrl-C
+        #[arg(long)]
+        seconds: Option<u64>,
+    },
     /// Run every test, as root: unit, end to end, then lint
     Test {
         /// Arguments of the end-to-end tests, for example a test's name
@@ -87,6 +95,7 @@ fn perform(task: Task) -> Result<()> {
             Ok(())
         }
         Task::Run { debug, args } => build::run(debug, &args),
+        Task::Demo { seconds } => demo::demo(seconds.map(Duration::from_secs)),
         Task::Test { filter } => test::test(&filter),
         Task::Lint => lint::lint(),
     }

@@ -2,6 +2,9 @@
 
 use std::io;
 use std::os::fd::{FromRawFd, OwnedFd};
+use std::os::unix::process::CommandExt;
+use std::process::{Child, Command};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Whether this process may do what only root may.
 pub fn is_root() -> bool {
@@ -50,4 +53,51 @@ pub fn create_sockhash() -> io::Result<()> {
     // SAFETY: the kernel has just given this descriptor to us alone.
     drop(unsafe { OwnedFd::from_raw_fd(fd) });
     Ok(())
+}
+
+static INTERRUPTED: AtomicBool = AtomicBool::new(false);
+
+extern "C" fn note_interrupt(_signal: libc::c_int) {
+    INTERRUPTED.store(true, Ordering::Relaxed);
+}
+
+/// From now on SIGINT, SIGTERM and SIGHUP are only noted, so that what was
+/// started or changed can be put right before the end.
+pub fn note_interrupts() {
+    let handler = note_interrupt as extern "C" fn(libc::c_int);
+    for signal in [libc::SIGINT, libc::SIGTERM, libc::SIGHUP] {
+        // SAFETY: the handler only stores to an atomic, which is
+        // async-signal-safe.
+        unsafe { libc::signal(signal, handler as libc::sighandler_t) };
+    }
+}
+
+/// Whether a signal has been noted.
+pub fn interrupted() -> bool {
+    INTERRUPTED.load(Ordering::Relaxed)
+}
+
+/// Lets a Ctrl-C at the terminal go past the program that `command` starts, and
+/// has the kernel end it should this process be killed.
+pub fn keep(command: &mut Command) {
+    command.process_group(0);
+    // SAFETY: prctl is async-signal-safe, which is what is asked of code
+    // between fork and exec.
+    unsafe {
+        command.pre_exec(
+            || match libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGTERM) {
+                0 => Ok(()),
+                _ => Err(io::Error::last_os_error()),
+            },
+        );
+    }
+}
+
+/// Asks a child of this process, not waited for yet, to end.
+pub fn terminate(child: &Child) {
+    if let Ok(pid) = libc::pid_t::try_from(child.id()) {
+        // SAFETY: takes no pointer; the process id is not reused before the
+        // child has been waited for. A child that has ended is no harm.
+        unsafe { libc::kill(pid, libc::SIGTERM) };
+    }
 }

@@ -10,7 +10,7 @@ use std::process::Command;
 use anyhow::{Context, Result};
 
 use crate::command::{run, stdout};
-use crate::paths;
+use crate::{paths, sys};
 
 /// Debian asks this program before any package script starts a service; exit
 /// code 101 forbids it.
@@ -30,6 +30,8 @@ pub struct Denial {
 /// # Errors
 /// If the policy cannot be written.
 pub fn deny_starts() -> Result<Denial> {
+    // The policy must be put back even after a Ctrl-C.
+    sys::note_interrupts();
     deny_starts_at(Path::new(POLICY))
 }
 
