@@ -123,7 +123,6 @@ fn linker_for(compiler: &Compiler) -> Result<()> {
 fn linker_from_source(llvm: u32) -> Result<()> {
     let (llvm, prefix) = llvm_for(llvm)?;
     let mut cargo = cargo();
-    leave_outer_cargo(&mut cargo);
     cargo
         .args(["install", "bpf-linker", "--locked", "--force"])
         .args(["--version", LINKER, "--no-default-features"])
