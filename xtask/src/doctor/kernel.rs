@@ -21,7 +21,7 @@ pub fn parts() -> Vec<Part> {
         Part::new(
             "cgroup2",
             mount_of("cgroup2", &mounts).ok_or_else(|| {
-                "not mounted; run `mount -t cgroup2 none /sys/fs/cgroup/unified` as root".into()
+                "not mounted; run `mkdir -p /run/cgroup2 && mount -t cgroup2 none /run/cgroup2` as root".into()
             }),
         ),
         Part::new(
