@@ -28,10 +28,6 @@ const _: () = assert!(size_of::<LocalKey>() == 48);
 pub struct LocalCount {
     /// Bytes the broker has sent over TCP since the connection was established.
     pub sent: u64,
-    /// Bytes offered to the client's socket directly.
-    pub redirected: u64,
-    /// `send` calls that went to the client's socket directly.
-    pub n_redirected: u64,
 }
 
 /// Where a broker's socket may write, and from when.
@@ -40,13 +36,13 @@ pub struct LocalCount {
 pub struct LocalArm {
     /// Redirect while `sent` equals this: the client has all of it already.
     pub arm_at: u64,
-    /// SOCKMAP index of the client's socket.
+    /// SOCKMAP index of the client's socket; its peer's slot counts the `send` calls.
     pub client: u32,
     /// Reserved, zero.
     pub reserved: u32,
 }
 
-const _: () = assert!(size_of::<LocalCount>() == 24);
+const _: () = assert!(size_of::<LocalCount>() == 8);
 const _: () = assert!(size_of::<LocalArm>() == 16);
 
 #[cfg(feature = "user")]

@@ -15,6 +15,9 @@ use mqtt_lb_ebpf::slot::Slot;
 /// `BPF_F_MMAPABLE`: userspace edits the slots in place.
 const MMAPABLE: u32 = 1 << 10;
 
+/// `BPF_F_NO_PREALLOC`: memory grows with the flows there are.
+const ON_DEMAND: u32 = 1;
+
 /// Both sockets of every flow, by slot.
 #[map]
 static SOCKS: SockMap = SockMap::with_max_entries(2, 0);
@@ -22,7 +25,7 @@ static SOCKS: SockMap = SockMap::with_max_entries(2, 0);
 /// Socket cookie to slot. A cookie is unique over namespaces and never used
 /// again, so neither port reuse nor IPv6 needs a case of its own.
 #[map]
-static FLOWS: HashMap<u64, u32> = HashMap::with_max_entries(2, 0);
+static FLOWS: HashMap<u64, u32> = HashMap::with_max_entries(2, ON_DEMAND);
 
 /// State of every direction.
 #[map]
@@ -38,11 +41,11 @@ static LOCAL_SOCKS: SockHash<LocalKey> = SockHash::with_max_entries(2, 0);
 
 /// Bytes those sockets have sent.
 #[map]
-static LOCAL_COUNTS: HashMap<LocalKey, LocalCount> = HashMap::with_max_entries(2, 0);
+static LOCAL_COUNTS: HashMap<LocalKey, LocalCount> = HashMap::with_max_entries(2, ON_DEMAND);
 
 /// Which of them may write straight into a client's socket.
 #[map]
-static LOCAL_ARMS: HashMap<LocalKey, LocalArm> = HashMap::with_max_entries(2, 0);
+static LOCAL_ARMS: HashMap<LocalKey, LocalArm> = HashMap::with_max_entries(2, ON_DEMAND);
 
 /// Ports of the backends on this host.
 #[map]

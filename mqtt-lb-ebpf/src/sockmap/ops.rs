@@ -1,6 +1,8 @@
 //! sock_ops: enters a local broker's socket into the map as it is accepted,
 //! before it can send its first byte, and takes its entries out at the end.
 
+use core::ptr::addr_of;
+
 use aya_ebpf::EbpfContext as _;
 use aya_ebpf::bindings::{
     BPF_NOEXIST, BPF_SOCK_OPS_PASSIVE_ESTABLISHED_CB, BPF_SOCK_OPS_STATE_CB,
@@ -12,7 +14,13 @@ use mqtt_lb_ebpf::local::{LocalCount, LocalKey};
 
 use crate::{LOCAL_ARMS, LOCAL_COUNTS, LOCAL_PORTS, LOCAL_SOCKS};
 
-const AF_INET: u32 = 2;
+/// `AF_INET` (linux/socket.h).
+pub const AF_INET: u32 = 2;
+
+/// Network namespace of the balancer (`SO_NETNS_COOKIE`): brokers in another one
+/// have addresses that mean something else here.
+#[unsafe(no_mangle)]
+static BALANCER_NETNS: u64 = 0;
 
 /// Watches connections to the ports of local backends.
 #[inline(always)]
@@ -38,6 +46,10 @@ fn enter(ctx: &SockOpsContext) {
         return;
     }
     let mut key = key(ctx);
+    // SAFETY: `.rodata` is initialised.
+    if key.netns != unsafe { core::ptr::from_ref(&BALANCER_NETNS).read_volatile() } {
+        return;
+    }
     if LOCAL_COUNTS
         .insert(&key, &LocalCount::default(), 0)
         .is_err()
@@ -56,39 +68,39 @@ fn enter(ctx: &SockOpsContext) {
 
 #[inline(always)]
 fn key(ctx: &SockOpsContext) -> LocalKey {
-    let v4 = ctx.family() == AF_INET;
-    LocalKey {
-        broker: if v4 {
-            mapped_v4(ctx.local_ip4())
-        } else {
-            mapped_v6(ctx.local_ip6())
-        },
-        balancer: if v4 {
-            mapped_v4(ctx.remote_ip4())
-        } else {
-            mapped_v6(ctx.remote_ip6())
-        },
-        broker_port: ctx.local_port(),
-        balancer_port: u32::from_be(ctx.remote_port()),
-        // SAFETY: the context is valid for the whole run.
-        netns: unsafe { bpf_get_netns_cookie(ctx.as_ptr()) },
+    let ops = ctx.ops;
+    // SAFETY: plain loads of context fields the verifier knows.
+    unsafe {
+        let v4 = (*ops).family == AF_INET;
+        LocalKey {
+            broker: address(v4, addr_of!((*ops).local_ip4), addr_of!((*ops).local_ip6)),
+            balancer: address(v4, addr_of!((*ops).remote_ip4), addr_of!((*ops).remote_ip6)),
+            broker_port: (*ops).local_port,
+            balancer_port: u32::from_be((*ops).remote_port),
+            netns: bpf_get_netns_cookie(ctx.as_ptr()),
+        }
     }
 }
 
-/// An IPv4 address in network order as a v4-mapped IPv6 address (RFC 4291, 2.5.5.2).
+/// An address out of a context; IPv4 becomes v4-mapped (RFC 4291, 2.5.5.2).
+///
+/// Both fields are read, and volatile: otherwise the compiler chooses between
+/// their addresses first, and the verifier knows a context by constants only.
+///
+/// # Safety
+/// Both point into a live context.
 #[inline(always)]
-pub fn mapped_v4(address: u32) -> [u8; 16] {
-    words([0, 0, 0xffff_u32.to_be(), address])
-}
-
-/// An IPv6 address given as four words in network order.
-#[inline(always)]
-pub fn mapped_v6(address: [u32; 4]) -> [u8; 16] {
-    words(address)
-}
-
-#[inline(always)]
-fn words(words: [u32; 4]) -> [u8; 16] {
-    // SAFETY: same size, no invalid values.
-    unsafe { core::mem::transmute(words) }
+pub unsafe fn address(v4: bool, ip4: *const u32, ip6: *const [u32; 4]) -> [u8; 16] {
+    // SAFETY: promised by the caller; the words make up the bytes in their order.
+    unsafe {
+        let ip4 = ip4.read_volatile();
+        let word = |i| ip6.cast::<u32>().add(i).read_volatile();
+        let ip6 = [word(0), word(1), word(2), word(3)];
+        let words = if v4 {
+            [0, 0, 0xffff_u32.to_be(), ip4]
+        } else {
+            ip6
+        };
+        core::mem::transmute::<[u32; 4], [u8; 16]>(words)
+    }
 }

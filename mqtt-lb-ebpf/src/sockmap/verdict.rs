@@ -60,21 +60,21 @@ pub fn verdict(ctx: &SkBuffContext) -> u32 {
             return pass(slot, len);
         }
         if over_limit(slot, index) {
-            count(addr_of_mut!((*slot).n_limited));
+            tick(addr_of_mut!((*slot).n_limited));
             debug!(ctx, "slot {}: in-flight limit reached", index);
             stop(index, STOP_LIMIT);
             return pass(slot, len);
         }
         if SOCKS.redirect_skb(ctx, peer(index), 0) != i64::from(SK_PASS) {
             // Returning the helper's answer would drop the segment.
-            count(addr_of_mut!((*slot).n_missed));
+            tick(addr_of_mut!((*slot).n_missed));
             debug!(ctx, "slot {}: peer is not in the map", index);
             stop(index, STOP_MISS);
             return pass(slot, len);
         }
         let redirected = addr_of_mut!((*slot).redirected);
         redirected.write_volatile(redirected.read_volatile() + len);
-        count(addr_of_mut!((*slot).n_redirected));
+        tick(addr_of_mut!((*slot).n_redirected));
     }
     SK_PASS
 }
@@ -107,7 +107,7 @@ fn trim(ctx: &SkBuffContext, slot: *mut Slot) {
         let end = seq.wrapping_add(ctx.len());
         let mut extra = overlap(next.read_volatile(), seq);
         if extra > 0 {
-            count(addr_of_mut!((*slot).n_trimmed));
+            tick(addr_of_mut!((*slot).n_trimmed));
             for _ in 0..ROOM_CALLS {
                 let step = if extra > ROOM_MAX { ROOM_MAX } else { extra };
                 if step == 0 || bpf_skb_adjust_room(ctx.skb.skb, -(step as i32), 0, 0) != 0 {
@@ -162,7 +162,7 @@ unsafe fn pass(slot: *mut Slot, len: u64) -> u32 {
     unsafe {
         let passed = addr_of_mut!((*slot).passed);
         passed.write_volatile(passed.read_volatile() + len);
-        count(addr_of_mut!((*slot).n_passed));
+        tick(addr_of_mut!((*slot).n_passed));
     }
     SK_PASS
 }
@@ -172,7 +172,7 @@ unsafe fn pass(slot: *mut Slot, len: u64) -> u32 {
 /// # Safety
 /// `counter` points into a live map value.
 #[inline(always)]
-unsafe fn count(counter: *mut u32) {
+pub unsafe fn tick(counter: *mut u32) {
     // SAFETY: promised by the caller.
     unsafe { counter.write_volatile(counter.read_volatile().wrapping_add(1)) }
 }

@@ -71,20 +71,29 @@ pub fn info(socket: &TcpStream) -> io::Result<Info> {
 
 /// The socket's cookie: unique until the next boot, over all namespaces.
 pub fn cookie(socket: &TcpStream) -> io::Result<u64> {
-    let mut cookie = 0u64;
+    socket_option(socket, libc::SOL_SOCKET, SO_COOKIE)
+}
+
+/// A socket option whose value is one 64-bit number.
+pub fn socket_option(
+    socket: &impl AsRawFd,
+    level: libc::c_int,
+    name: libc::c_int,
+) -> io::Result<u64> {
+    let mut value = 0u64;
     let mut len = size_of::<u64>() as libc::socklen_t;
     // SAFETY: the value outlives the call and `len` is its size.
     let result = unsafe {
         libc::getsockopt(
             socket.as_raw_fd(),
-            libc::SOL_SOCKET,
-            SO_COOKIE,
-            (&raw mut cookie).cast(),
+            level,
+            name,
+            (&raw mut value).cast(),
             &mut len,
         )
     };
     if result == 0 {
-        Ok(cookie)
+        Ok(value)
     } else {
         Err(io::Error::last_os_error())
     }

@@ -59,7 +59,7 @@ async fn control(config: Config, source: Option<PathBuf>) -> anyhow::Result<()> 
     listen::raise_descriptor_limit(config.limits.max_connections);
 
     let loaded = paths::load(&config, &metrics);
-    if let Some(sockmap) = loaded.sockmap {
+    if let Some(sockmap) = loaded.sockmap.clone() {
         tokio::spawn(async move {
             if let Err(error) = sockmap.watch().await {
                 error!("watching the sockmap path: {error:#}");
@@ -92,7 +92,7 @@ async fn control(config: Config, source: Option<PathBuf>) -> anyhow::Result<()> 
 
     loop {
         match signals.next().await {
-            shutdown::Signal::Reload => source.reload(&shared),
+            shutdown::Signal::Reload => source.reload(&shared, loaded.sockmap.as_deref()),
             shutdown::Signal::Stop => break,
         }
     }

@@ -1,5 +1,6 @@
 //! Chooses the data paths: the first of `datapath` that this host can run.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use tracing::{info, warn};
@@ -26,7 +27,10 @@ pub(super) fn load(config: &Config, metrics: &Metrics) -> Loaded {
     for path in preferred {
         metrics.path(*path).available.set(0);
         match Sockmap::load(&config.sockmap) {
-            Ok(loaded) => sockmap = Some(loaded),
+            Ok(loaded) => {
+                loaded.backends(&addresses(config));
+                sockmap = Some(loaded);
+            }
             Err(error) => warn!("data path sockmap is not available: {error:#}"),
         }
     }
@@ -44,4 +48,12 @@ pub(super) fn load(config: &Config, metrics: &Metrics) -> Loaded {
         paths: Paths::new(offload, metrics),
         sockmap,
     }
+}
+
+/// Addresses of all backends.
+pub(super) fn addresses(config: &Config) -> Vec<SocketAddr> {
+    let pools = config.pools.values();
+    pools
+        .flat_map(|pool| pool.backends.iter().map(|backend| backend.address))
+        .collect()
 }

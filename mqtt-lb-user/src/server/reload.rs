@@ -7,6 +7,7 @@ use sd_notify::NotifyState;
 use tracing::{error, info, warn};
 
 use crate::config::{self, Config};
+use crate::datapath::sockmap::Sockmap;
 use crate::flow::Shared;
 
 /// Where the configuration came from, and what only a restart can change.
@@ -26,7 +27,7 @@ impl Source {
 
     /// Reads the file again. A bad one changes nothing; live connections go on
     /// untouched in any case.
-    pub(super) fn reload(&self, shared: &Shared) {
+    pub(super) fn reload(&self, shared: &Shared, sockmap: Option<&Sockmap>) {
         let Some(file) = &self.file else {
             warn!("SIGHUP ignored: there is no configuration file to read again");
             return;
@@ -41,6 +42,9 @@ impl Source {
                     warn!("reload: a change of {section} takes effect after a restart");
                 }
                 shared.pools.apply(&config);
+                if let Some(sockmap) = sockmap {
+                    sockmap.backends(&super::paths::addresses(&config));
+                }
                 shared.config.store(Arc::new(config));
                 shared.metrics.reloads.ok.inc();
                 info!("configuration {} reloaded", file.display());

@@ -2,15 +2,16 @@
 
 use std::io::ErrorKind;
 use std::net::TcpStream;
-use std::os::fd::AsRawFd;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Instant;
 
+use mqtt_lb_ebpf::local::LocalKey;
 use socket2::SockRef;
 use tracing::debug;
 
 use super::Sockmap;
+use super::local::{self, Local};
 use super::signal::Signal;
 use crate::datapath::{
     Arrivals, Backlog, Direction, Directions, Ends, Offload, Refusal, Return, tcp,
@@ -32,6 +33,9 @@ struct Place {
     lanes: [Lane; 2],
     /// Both sockets are in the map.
     complete: bool,
+    /// The broker's end, when it is on this host: the backend's direction then
+    /// goes by sk_msg or by copying, never by the verdict.
+    local: Option<LocalKey>,
 }
 
 /// One direction's share of a place.
@@ -87,6 +91,7 @@ impl SockmapFlow {
             cookies: [0; 2],
             lanes: [lane(&dirs.up), lane(&dirs.down)],
             complete: false,
+            local: None,
         });
         let lanes = [
             (&ends.client, &mut dirs.up),
@@ -110,13 +115,21 @@ impl SockmapFlow {
                 Refusal::NotEstablished
             })?;
         }
+        place.local = self
+            .path
+            .local
+            .as_ref()
+            .and_then(|local| local.find(&ends.backend));
         place.complete = true;
         Ok(())
     }
 
     fn arm_both(&self, place: &Place, ends: &Ends, dirs: &mut Directions) -> Result<(), Refusal> {
         self.arm(place, 0, &ends.client, &mut dirs.up)?;
-        self.arm(place, 1, &ends.backend, &mut dirs.down)
+        match (&self.path.local, &place.local) {
+            (Some(local), Some(key)) => arm_local(local, key, 2 * place.flow, &dirs.down),
+            _ => self.arm(place, 1, &ends.backend, &mut dirs.down),
+        }
     }
 
     /// Lets the verdict redirect from the byte behind the last one written on.
@@ -159,6 +172,9 @@ impl SockmapFlow {
         for lane in 0..2 {
             self.path.slots.disarm(2 * place.flow + lane);
         }
+        if let (Some(local), Some(key)) = (&self.path.local, &place.local) {
+            local.disarm(key);
+        }
         let directions = [&mut dirs.up, &mut dirs.down];
         let sources = [&ends.client, &ends.backend];
         for (i, (direction, source)) in directions.into_iter().zip(sources).enumerate() {
@@ -174,6 +190,24 @@ impl SockmapFlow {
                 direction.backlog = Some(Backlog::until(direction.written + direction.forwarded));
             }
         }
+        if place.local.is_some() {
+            // Nothing is queued on the way: the broker's send has put it into the socket.
+            if let Ok(forwarded) = local::forwarded(&ends.client, dirs.down.written) {
+                dirs.down.forwarded = forwarded;
+            }
+        }
+    }
+}
+
+/// Lets the broker write into the client's socket, when everything it has sent
+/// so far has been read and written on.
+fn arm_local(local: &Local, key: &LocalKey, client: u32, down: &Direction) -> Result<(), Refusal> {
+    match local.sent(key) {
+        Some(sent) if sent == down.read => local
+            .arm(key, sent, client)
+            .map_err(|error| kernel("LOCAL_ARMS", &error)),
+        Some(_) => Err(Refusal::NotQuiet),
+        None => Err(Refusal::NotEstablished),
     }
 }
 
@@ -191,7 +225,10 @@ impl Offload for SockmapFlow {
         self.signal.clear();
         let slots = [2 * place.flow, 2 * place.flow + 1];
         let segments = slots.map(|slot| self.path.slots.segments(slot));
-        let sockets: [&dyn AsRawFd; 2] = [&ends.client, &ends.backend];
+        let sockets = [
+            (&ends.client, false),
+            (&ends.backend, place.local.is_some()),
+        ];
         let result = self
             .path
             .watch
@@ -223,6 +260,9 @@ impl Drop for SockmapFlow {
         let Some(place) = &self.place else { return };
         for cookie in place.cookies {
             self.path.kernel.unbind(cookie);
+        }
+        if let (Some(local), Some(key)) = (&self.path.local, &place.local) {
+            local.disarm(key);
         }
         self.path
             .pool

@@ -8,9 +8,16 @@ use anyhow::{Context as _, bail, ensure};
 use aya::maps::{HashMap, Map, MapData, RingBuf, SockMap};
 use aya::programs::{ProgramError, SkSkb};
 use aya::{Ebpf, EbpfLoader};
-use tracing::debug;
+use aya_log::EbpfLogger;
+use socket2::{Domain, Socket, Type};
+use tracing::{Level, debug, enabled};
 
 use super::btf::member_offset;
+use super::log_records::Logger;
+use crate::datapath::tcp;
+
+/// `SO_NETNS_COOKIE` (asm-generic/socket.h); not in every libc.
+const SO_NETNS_COOKIE: libc::c_int = 71;
 
 /// The object file of `mqtt-lb-ebpf`; empty when built without the BPF toolchain.
 static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/mqtt-lb.bpf.o"));
@@ -24,10 +31,14 @@ pub struct Kernel {
     socks: Mutex<SockMap<MapData>>,
     flows: Mutex<HashMap<MapData, u64, u32>>,
     slots: Map,
+    netns: u64,
 }
 
 impl Kernel {
     /// Loads the object with room for `flows` flows and attaches the verdict.
+    ///
+    /// # Errors
+    /// One line that says what this host lacks.
     pub fn load(flows: u32) -> anyhow::Result<Self> {
         if OBJECT.is_empty() {
             bail!(
@@ -44,14 +55,22 @@ impl Kernel {
         let ring = (flows.saturating_mul(EVENT_BYTES))
             .next_power_of_two()
             .max(4096);
+        let netns = netns_cookie().context("asking for the network namespace (SO_NETNS_COOKIE)")?;
+        // The programs write log records only when somebody wants to read them.
+        let log_level: u8 = if enabled!(Level::DEBUG) { 4 } else { 0 };
         let mut ebpf = EbpfLoader::new()
             .override_global("SKB_CB", &skb_cb, true)
             .override_global("TCP_COPIED_SEQ", &copied, true)
             .override_global("TCP_BYTES_ACKED", &acked, true)
+            .override_global("BALANCER_NETNS", &netns, true)
+            .override_global(aya_log::LEVEL, &log_level, true)
             .map_max_entries("SOCKS", 2 * flows)
             .map_max_entries("FLOWS", 2 * flows)
             .map_max_entries("SLOTS", 2 * flows)
             .map_max_entries("EVENTS", ring)
+            .map_max_entries("LOCAL_SOCKS", flows)
+            .map_max_entries("LOCAL_COUNTS", flows)
+            .map_max_entries("LOCAL_ARMS", flows)
             .load(OBJECT)
             .context("loading the kernel programs (needs CAP_BPF and CAP_NET_ADMIN)")?;
 
@@ -72,7 +91,13 @@ impl Kernel {
             socks: Mutex::new(socks),
             flows: Mutex::new(flows_map),
             slots,
+            netns,
         })
+    }
+
+    /// Cookie of the network namespace the programs serve.
+    pub fn netns(&self) -> u64 {
+        self.netns
     }
 
     /// The slots' array, to be mapped.
@@ -86,6 +111,16 @@ impl Kernel {
     /// The ring of stopped slots; to be taken once.
     pub fn take_events(&mut self) -> anyhow::Result<RingBuf<MapData>> {
         Ok(RingBuf::try_from(take(&mut self.ebpf, "EVENTS")?)?)
+    }
+
+    /// What the programs write to the log.
+    pub fn take_logger(&mut self) -> anyhow::Result<Logger> {
+        EbpfLogger::init(&mut self.ebpf).context("opening the programs' log")
+    }
+
+    /// The loaded object, for the parts that attach more of it.
+    pub fn ebpf(&mut self) -> &mut Ebpf {
+        &mut self.ebpf
     }
 
     /// Tells the verdict which slot a socket is.
@@ -105,8 +140,14 @@ impl Kernel {
     }
 }
 
+/// Cookie of the network namespace this process is in.
+fn netns_cookie() -> std::io::Result<u64> {
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None)?;
+    tcp::socket_option(&socket, libc::SOL_SOCKET, SO_NETNS_COOKIE)
+}
+
 /// One line for what the kernel said; the verifier's log at debug level.
-fn refused(error: ProgramError) -> anyhow::Error {
+pub(super) fn refused(error: ProgramError) -> anyhow::Error {
     match error {
         ProgramError::LoadError {
             io_error,
@@ -121,7 +162,7 @@ fn refused(error: ProgramError) -> anyhow::Error {
     }
 }
 
-fn take(ebpf: &mut Ebpf, name: &str) -> anyhow::Result<Map> {
+pub(super) fn take(ebpf: &mut Ebpf, name: &str) -> anyhow::Result<Map> {
     ebpf.take_map(name)
         .with_context(|| format!("the object has no map {name}"))
 }

@@ -7,12 +7,18 @@
 mod btf;
 mod flow;
 mod kernel;
+mod local;
+mod log_records;
 mod pool;
 mod signal;
 mod slots;
 mod watch;
 
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
+
+use anyhow::Context as _;
+use tracing::warn;
 
 pub use flow::SockmapFlow;
 
@@ -22,11 +28,13 @@ use crate::datapath::{DataPath, Offload};
 /// The path: loaded programs, their maps, and who waits for what.
 pub struct Sockmap {
     kernel: kernel::Kernel,
+    local: Option<local::Local>,
     slots: slots::Slots,
     pool: Mutex<pool::SlotPool>,
     watch: watch::Watch,
     limit: u64,
     policy: SockmapPolicy,
+    logger: Mutex<Option<log_records::Logger>>,
 }
 
 impl Sockmap {
@@ -35,8 +43,20 @@ impl Sockmap {
         let mut kernel = kernel::Kernel::load(config.max_flows)?;
         let slots = slots::Slots::map(kernel.slots_fd(), config.max_flows)?;
         let watch = watch::Watch::new(kernel.take_events()?, config.max_flows)?;
+        let logger = Mutex::new(Some(kernel.take_logger()?));
+        let local = config.local_brokers.then(|| {
+            let netns = kernel.netns();
+            local::Local::attach(kernel.ebpf(), netns)
+        });
+        let local = local.and_then(|attached| {
+            attached
+                .inspect_err(|error| warn!("sockmap.local_brokers is not available: {error:#}"))
+                .ok()
+        });
         Ok(Arc::new(Self {
             kernel,
+            local,
+            logger,
             slots,
             pool: Mutex::new(pool::SlotPool::new(config.max_flows)),
             watch,
@@ -45,9 +65,22 @@ impl Sockmap {
         }))
     }
 
-    /// Wakes flows that have to come back to userspace; runs until the process ends.
+    /// Wakes flows that have to come back to userspace, and logs what the programs
+    /// say; runs until the process ends.
     pub async fn watch(self: Arc<Self>) -> anyhow::Result<()> {
-        self.watch.run(&self.slots, self.policy).await
+        let logger = self.logger.lock().expect("logger").take();
+        let logger = logger.context("the sockmap path is watched already")?;
+        let flows = self.watch.run(&self.slots, self.policy);
+        tokio::try_join!(flows, log_records::forward(logger)).map(|_| ())
+    }
+
+    /// Takes over which backends there are; those on this host get the short cut.
+    pub fn backends(&self, addresses: &[SocketAddr]) {
+        let Some(local) = &self.local else { return };
+        let ports: Vec<u16> = addresses.iter().map(SocketAddr::port).collect();
+        if let Err(error) = local.watch_ports(&ports) {
+            warn!("sockmap.local_brokers: {error:#}");
+        }
     }
 
     /// Flows that have a slot now.

@@ -5,6 +5,7 @@
 //! runtime's epoll every redirected segment would wake it up.
 
 use std::io;
+use std::net::TcpStream;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -55,11 +56,12 @@ impl Watch {
         })
     }
 
-    /// Starts to watch a flow that has entered the kernel.
+    /// Starts to watch a flow that has entered the kernel: both sockets for the
+    /// peer's close, those with `true` also for bytes that have come.
     pub fn park(
         &self,
         flow: u32,
-        sockets: [&dyn AsRawFd; 2],
+        sockets: [(&TcpStream, bool); 2],
         segments: [u32; 2],
         signal: &Arc<Signal>,
     ) -> io::Result<()> {
@@ -67,9 +69,10 @@ impl Watch {
             signal: signal.clone(),
             segments,
         });
-        for socket in sockets {
+        for (socket, bytes) in sockets {
+            let also = if bytes { libc::EPOLLIN } else { 0 };
             let mut event = libc::epoll_event {
-                events: (libc::EPOLLRDHUP | libc::EPOLLONESHOT) as u32,
+                events: (libc::EPOLLRDHUP | libc::EPOLLONESHOT | also) as u32,
                 u64: u64::from(flow),
             };
             // SAFETY: two open descriptors and one valid event.
@@ -89,7 +92,7 @@ impl Watch {
     }
 
     /// Stops watching a flow; its sockets may be unknown already.
-    pub fn unpark(&self, flow: u32, sockets: [&dyn AsRawFd; 2]) {
+    pub fn unpark(&self, flow: u32, sockets: [&TcpStream; 2]) {
         self.parked.lock().expect("parked flows")[flow as usize] = None;
         for socket in sockets {
             // SAFETY: two open descriptors; DEL takes no event.
@@ -153,7 +156,12 @@ impl Watch {
             return Err(io::Error::last_os_error());
         }
         for event in &batch[..n as usize] {
-            self.raise(event.u64 as u32, Return::Closing);
+            let reason = if event.events == libc::EPOLLIN as u32 {
+                Return::Stray
+            } else {
+                Return::Closing
+            };
+            self.raise(event.u64 as u32, reason);
         }
         Ok(n as usize)
     }
