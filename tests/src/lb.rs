@@ -22,6 +22,8 @@ pub enum DataPath {
     Copy,
     /// Both, by the `auto` policy.
     Auto,
+    /// `sockmap`, with the short cut for brokers on the balancer's host.
+    Local,
 }
 
 impl DataPath {
@@ -32,6 +34,10 @@ impl DataPath {
         match self {
             DataPath::Sockmap => {
                 "datapath = [\"sockmap\", \"copy\"]\n[sockmap]\npolicy = \"always\"\n"
+            }
+            DataPath::Local => {
+                "datapath = [\"sockmap\", \"copy\"]\n\
+                 [sockmap]\npolicy = \"always\"\nlocal_brokers = true\n"
             }
             DataPath::Copy => "datapath = [\"copy\"]\n",
             DataPath::Auto => "datapath = [\"sockmap\", \"copy\"]\n[sockmap]\npolicy = \"auto\"\n",

@@ -80,7 +80,7 @@ impl Default for Sockmap {
             policy: SockmapPolicy::Auto,
             limit: 1 << 20,
             max_flows: 65_536,
-            local_brokers: true,
+            local_brokers: false,
         }
     }
 }

@@ -4,7 +4,7 @@
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::sync::mpsc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::plan::{Direction, Pace};
 use crate::rng::Rng;
@@ -90,7 +90,17 @@ impl End<'_> {
                 .map_err(|e| e.to_string())?;
             at += (piece.len() - front) as u64;
             let size = pace.next().max(1);
-            match self.stream.read(&mut buffer[..size]) {
+            let began = Instant::now();
+            let read = loop {
+                match self.stream.read(&mut buffer[..size]) {
+                    // A socket under sk_msg may say so before its time is up
+                    // (tcp_bpf_recvmsg waits once, whatever wakes it).
+                    Err(e) if e.kind() == ErrorKind::WouldBlock && began.elapsed() < self.stall => {
+                    }
+                    result => break result,
+                }
+            };
+            match read {
                 Ok(0) if head.is_empty() && at == pattern.len => return Ok(at),
                 Ok(0) => return Err(format!("closed after {at} of {} bytes", pattern.len)),
                 Ok(n) => piece = buffer[..n].to_vec(),
