@@ -46,13 +46,25 @@ pub async fn accept(
             }
         }
     }
-    let queued = std::future::poll_fn(|cx| {
-        while let std::task::Poll::Ready(Ok((stream, peer))) = socket.poll_accept(cx) {
-            admit(stream, peer, &listener, &shared);
+    if let Err(error) = empty(socket, &listener, &shared) {
+        warn!("listener {}: the last clients: {error}", listener.name);
+    }
+}
+
+/// Accepts who is in the kernel's queue, whether the runtime has noticed or not.
+fn empty(socket: TcpListener, listener: &Arc<Listener>, shared: &Arc<Shared>) -> io::Result<()> {
+    let socket = socket.into_std()?;
+    loop {
+        match socket.accept() {
+            Ok((stream, peer)) => {
+                stream.set_nonblocking(true)?;
+                admit(TcpStream::from_std(stream)?, peer, listener, shared);
+            }
+            Err(error) if is_passing(&error) => {}
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
+            Err(error) => return Err(error),
         }
-        std::task::Poll::Ready(())
-    });
-    queued.await;
+    }
 }
 
 /// Errors of the connection that was to be accepted, not of the listener (accept(2)).
