@@ -12,6 +12,7 @@ mod watch;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Instant;
 
 use tokio::net::TcpStream;
 use tracing::info;
@@ -20,8 +21,10 @@ pub use accept::accept;
 pub use shared::{Listener, Shared};
 
 use crate::session::End;
+use dial::Routed;
 use record::Record;
 use shared::{Open, Pending};
+use sniff::Sniffed;
 
 /// A client that has just been accepted, with its places in the counts.
 struct Accepted {
@@ -56,36 +59,53 @@ async fn run(
     record: &mut Record,
 ) -> End {
     let config = shared.config.load_full();
-    let Some(pool) = config
+    let deadline = record.started() + config.timeouts.connect_packet;
+    let mut stop = shared.stop.clone();
+    let arrival = arrive(&stream, peer, listener, deadline, shared, record);
+    let arrived = tokio::select! {
+        arrived = arrival => arrived,
+        _ = stop.wait_for(|stop| *stop) => Err(End::Shutdown),
+    };
+    let (sniffed, routed) = match arrived {
+        Ok(arrived) => arrived,
+        Err(end) => return end,
+    };
+    let rest = sniffed.rest(deadline, pending);
+    relay::relay(stream, routed, rest, &config, shared, record).await
+}
+
+/// Brings the client's CONNECT to a backend.
+async fn arrive(
+    stream: &TcpStream,
+    peer: SocketAddr,
+    listener: &Listener,
+    deadline: Instant,
+    shared: &Shared,
+    record: &mut Record,
+) -> Result<(Sniffed, Routed), End> {
+    let config = shared.config.load_full();
+    let pool = config
         .listeners
         .get(&listener.name)
         .and_then(|settings| shared.pools.get(&settings.pool))
-    else {
-        return End::NoBackend;
-    };
+        .ok_or(End::NoBackend)?;
     record.pool(&pool.name);
-
-    let deadline = record.started() + config.timeouts.connect_packet;
-    let sniffed = match sniff::connect(&stream, &config.limits, deadline).await {
-        Ok(sniffed) => sniffed,
-        Err(fault) => {
-            if let Some(reason) = fault.reason() {
-                listener.metrics.refused(reason);
-                info!("listener {}: client {peer} refused: {fault}", listener.name);
-            }
-            return fault.end();
+    let sniffed = sniff::connect(stream, &config.limits, deadline).await;
+    let sniffed = sniffed.map_err(|fault| {
+        if let Some(reason) = fault.reason() {
+            listener.metrics.refused(reason);
+            info!("listener {}: client {peer} refused: {fault}", listener.name);
         }
-    };
+        fault.end()
+    })?;
     record.sniffed(&sniffed);
-    let Some(key) = dial::Key::of(&sniffed, pool.settings().empty_client_id, peer) else {
+    let key = dial::Key::of(&sniffed, pool.settings().empty_client_id, peer).ok_or_else(|| {
         listener.metrics.refused("empty_client_id");
-        return End::Refused("empty_client_id");
-    };
-    let routed = match dial::reach(&pool, &key, &sniffed, &stream, peer, &config.timeouts).await {
-        Some(routed) => routed,
-        None => return End::NoBackend,
-    };
+        End::Refused("empty_client_id")
+    })?;
+    let routed = dial::reach(&pool, &key, &sniffed, stream, peer, &config.timeouts)
+        .await
+        .ok_or(End::NoBackend)?;
     record.routed(&routed);
-    let rest = sniffed.rest(deadline, pending);
-    relay::relay(stream, routed, rest, &config, shared, record).await
+    Ok((sniffed, routed))
 }
