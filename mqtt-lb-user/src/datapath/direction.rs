@@ -18,6 +18,8 @@ pub struct Direction {
     pending: Vec<u8>,
     /// How much of `pending` has been written.
     offset: usize,
+    /// Since when the target has taken nothing of `pending`.
+    stuck: Option<Instant>,
     /// Bytes userspace has read from the source.
     pub read: u64,
     /// Bytes userspace has written to the target, with what it put in front.
@@ -101,10 +103,16 @@ impl Direction {
     pub fn took(&mut self, n: usize) {
         self.offset += n;
         self.written += n as u64;
+        self.stuck = None;
         if self.offset == self.pending.len() {
             self.pending = Vec::new();
             self.offset = 0;
         }
+    }
+
+    /// Notes that the target takes no pending byte at `now`; since when that is so.
+    pub fn refused(&mut self, now: Instant) -> Duration {
+        now.duration_since(*self.stuck.get_or_insert(now))
     }
 
     /// Whether userspace holds no bytes of this direction, has left none half read

@@ -14,7 +14,7 @@ const PAUSE: Duration = Duration::from_millis(64);
 pub(super) async fn pass_on(pump: Pump, dirs: &mut Directions, aborted: Side, drain: Duration) {
     let deadline = Instant::now() + drain;
     loop {
-        let look = Instant::now() + Pump::next_look(dirs).unwrap_or(drain);
+        let look = Instant::now() + pump.next_look(dirs).unwrap_or(drain);
         let flush = poll_fn(|cx| pump.poll_flush(cx, dirs, aborted));
         match tokio::time::timeout_at(look.min(deadline).into(), flush).await {
             Ok(Ok(())) => break,

@@ -1,9 +1,11 @@
 //! The life of a flow between CONNECT and its end: copied, handed over to a
 //! faster path, given back, until one side is done.
 
-use std::future::{pending, poll_fn};
+use std::future::{Future as _, poll_fn};
 use std::io;
-use std::time::Instant;
+use std::pin::pin;
+use std::task::{Poll, ready};
+use std::time::{Duration, Instant};
 
 use tokio::net::TcpStream;
 use tokio::sync::watch;
@@ -133,33 +135,37 @@ impl Flow {
 
     /// Copies until the flow is quiet or over; `Err` when it has to end early.
     async fn copy(&mut self, pump: &Pump) -> Result<Exit, End> {
-        loop {
-            let now = Instant::now();
-            if let Some(end) = self.watched.overdue(now) {
-                return Err(end);
-            }
-            self.policy.tick(now);
-            let wake = [
-                self.policy.next_tick(),
-                self.watched.next_deadline(),
-                Pump::next_look(&self.dirs).map(|pause| now + pause),
-            ];
-            let alarm = async {
-                match wake.into_iter().flatten().min() {
-                    Some(at) => tokio::time::sleep_until(at.into()).await,
-                    None => pending().await,
+        let mut stop = self.stop.clone();
+        let mut alarm = pin!(tokio::time::sleep(Duration::ZERO));
+        let copying = poll_fn(|cx| {
+            loop {
+                let now = Instant::now();
+                if let Some(end) = self.watched.overdue(now) {
+                    return Poll::Ready(Err(end));
                 }
-            };
-            let copying = poll_fn(|cx| {
+                self.policy.tick(now);
                 let poll = pump.poll(cx, &mut self.dirs, &mut self.policy, &mut self.watched);
                 self.watched.account(&self.dirs);
-                poll
-            });
-            tokio::select! {
-                exit = copying => return Ok(exit),
-                () = alarm => {}
-                _ = self.stop.wait_for(|stop| *stop) => return Err(End::Shutdown),
+                if let Poll::Ready(exit) = poll {
+                    return Poll::Ready(Ok(exit));
+                }
+                let wake = [
+                    self.policy.next_tick(),
+                    self.watched.next_deadline(),
+                    pump.next_look(&self.dirs).map(|pause| now + pause),
+                ];
+                let Some(at) = wake.into_iter().flatten().min() else {
+                    return Poll::Pending;
+                };
+                if alarm.deadline() != at.into() {
+                    alarm.as_mut().reset(at.into());
+                }
+                ready!(alarm.as_mut().poll(cx));
             }
+        });
+        tokio::select! {
+            exit = copying => exit,
+            _ = stop.wait_for(|stop| *stop) => Err(End::Shutdown),
         }
     }
 
