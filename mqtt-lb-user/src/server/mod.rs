@@ -90,11 +90,8 @@ async fn control(config: Config, source: Option<PathBuf>) -> anyhow::Result<()> 
     notify(&[NotifyState::Ready]);
     info!("mqtt-lb {} is serving", env!("CARGO_PKG_VERSION"));
 
-    loop {
-        match signals.next().await {
-            shutdown::Signal::Reload => source.reload(&shared, loaded.sockmap.as_deref()),
-            shutdown::Signal::Stop => break,
-        }
+    while signals.next().await == shutdown::Signal::Reload {
+        source.reload(&shared, loaded.sockmap.as_deref());
     }
     context.status.enter(Phase::Draining);
     notify(&[NotifyState::Stopping]);
