@@ -1,15 +1,14 @@
 //! A broker of a few lines that notes what every connection does.
 
-use std::io;
-use std::mem::size_of_val;
 use std::net::SocketAddr;
-use std::os::fd::AsRawFd;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::AbortHandle;
+
+use crate::segments::data_segments_in;
 
 /// CONNACK of MQTT 3.1.1, accepted.
 pub const ACCEPTED: &[u8] = &[0x20, 2, 0, 0];
@@ -118,25 +117,6 @@ async fn talk(mut stream: TcpStream, peer: SocketAddr, answer: Option<Vec<u8>>) 
         rest,
         fin: read.is_ok() && end.is_ok(),
     }
-}
-
-/// `tcpi_data_segs_in` of TCP_INFO: the 32-bit word at byte 152 of the kernel's struct.
-fn data_segments_in(stream: &TcpStream) -> u32 {
-    let mut info = [0u32; 39];
-    let mut len = size_of_val(&info) as libc::socklen_t;
-    // SAFETY: the kernel writes at most `len` bytes, which `info` has.
-    let result = unsafe {
-        libc::getsockopt(
-            stream.as_raw_fd(),
-            libc::IPPROTO_TCP,
-            libc::TCP_INFO,
-            info.as_mut_ptr().cast(),
-            &mut len,
-        )
-    };
-    assert_eq!(result, 0, "TCP_INFO: {}", io::Error::last_os_error());
-    assert_eq!(len as usize, size_of_val(&info));
-    info[38]
 }
 
 /// Waits until `done`, five seconds at most.

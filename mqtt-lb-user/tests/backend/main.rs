@@ -5,5 +5,6 @@ mod check;
 mod dial;
 mod monitor;
 mod pools;
+mod segments;
 mod settings;
 mod sweep;
