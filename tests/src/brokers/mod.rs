@@ -1,5 +1,8 @@
 //! Brokers: real ones, and one that says what it has seen.
 
+pub mod ejabberd;
+pub mod erlang;
 pub mod fake;
 pub mod mosquitto;
+pub mod rabbitmq;
 pub mod session;

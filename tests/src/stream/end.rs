@@ -118,7 +118,6 @@ fn write(
     stall: Duration,
 ) -> Result<u64, String> {
     let pattern = send.pattern;
-    let mut pace = Pacer::new(&send.write, !pattern.seed);
     let mut at = 0;
     let pieces = head.len();
     for (n, mut piece) in head.into_iter().enumerate() {
@@ -135,6 +134,7 @@ fn write(
             std::thread::sleep(Duration::from_millis(2));
         }
     }
+    let mut pace = Pacer::new(&send.write, !pattern.seed);
     while at < pattern.len {
         let kept_back = pattern.len - send.tail;
         if at == kept_back {
