@@ -26,8 +26,6 @@ pub struct Slot {
     pub passed: u64,
     /// Bytes redirected to the peer since the socket was inserted.
     pub redirected: u64,
-    /// The peer's `bytes_acked` (RFC 4898 tcpEStatsAppHCThruOctetsAcked) when last looked up.
-    pub acked: u64,
     /// Sequence number of the next byte of the stream, when `started`.
     pub next_seq: u32,
     /// 1 once `next_seq` has been learned from the socket.
@@ -42,8 +40,12 @@ pub struct Slot {
     pub n_missed: u32,
     /// Segments that began with bytes already delivered and were trimmed; wraps.
     pub n_trimmed: u32,
+    /// 1 once bytes of the stream had to be dropped: the flow has to be reset.
+    pub torn: u32,
     /// Reserved, zero.
-    pub reserved_bpf: [u32; 3],
+    pub reserved_bpf: [u32; 2],
+    /// Value of `base + redirected` at which to look at the peer again.
+    pub look_at: u64,
 }
 
 const _: () = assert!(size_of::<Slot>() == 128);
@@ -67,6 +69,21 @@ pub const fn overlap(next_seq: u32, segment_seq: u32) -> u32 {
     if ahead > 0 { ahead as u32 } else { 0 }
 }
 
+/// Bytes that may be redirected between two looks at the peer.
+pub const LOOK_BYTES: u64 = 64 * 1024;
+/// Segments that may be redirected between two looks at the peer.
+pub const LOOK_SEGMENTS: u32 = 32;
+
+/// Whether the peer cannot take more now.
+///
+/// `in_flight` of `limit` bytes are not acknowledged; the TCP queue uses `queued`
+/// of `buffer` bytes of memory (`sk_wmem_queued`, `sk_sndbuf`). Half of the buffer
+/// is kept free for what is redirected until the next look.
+#[inline(always)]
+pub const fn is_full(in_flight: u64, limit: u64, queued: u32, buffer: u32) -> bool {
+    in_flight > limit || queued > buffer / 2
+}
+
 /// What a verdict tells userspace about a slot it has stopped redirecting.
 #[repr(C)]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -77,10 +94,12 @@ pub struct Event {
     pub reason: u32,
 }
 
-/// The in-flight limit was reached.
+/// The peer cannot take more: the in-flight limit, or its send buffer.
 pub const STOP_LIMIT: u32 = 1;
 /// The peer socket is not in the map.
 pub const STOP_MISS: u32 = 2;
+/// Bytes of the stream had to be dropped.
+pub const STOP_TORN: u32 = 3;
 
 #[cfg(feature = "user")]
 // SAFETY: `repr(C)`, integers only, no padding.
@@ -106,6 +125,14 @@ mod tests {
     fn a_segment_from_the_future_has_no_overlap() {
         assert_eq!(overlap(900, 1000), 0);
         assert_eq!(overlap(0xffff_fffb, 5), 0);
+    }
+
+    #[test]
+    fn a_peer_is_full_by_bytes_or_by_memory() {
+        assert!(!is_full(100, 100, 0, 1000));
+        assert!(is_full(101, 100, 0, 1000));
+        assert!(!is_full(0, 100, 500, 1000));
+        assert!(is_full(0, 100, 501, 1000));
     }
 
     #[test]

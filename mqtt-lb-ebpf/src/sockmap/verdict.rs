@@ -14,7 +14,10 @@ use aya_ebpf::helpers::{
 };
 use aya_ebpf::programs::SkBuffContext;
 use aya_log_ebpf::debug;
-use mqtt_lb_ebpf::slot::{Event, STOP_LIMIT, STOP_MISS, Slot, overlap, peer};
+use mqtt_lb_ebpf::slot::{
+    Event, LOOK_BYTES, LOOK_SEGMENTS, STOP_LIMIT, STOP_MISS, STOP_TORN, Slot, is_full, overlap,
+    peer,
+};
 
 use crate::{EVENTS, FLOWS, SLOTS, SOCKS};
 
@@ -27,6 +30,12 @@ static TCP_COPIED_SEQ: u64 = 0;
 /// `offsetof(struct tcp_sock, bytes_acked)`.
 #[unsafe(no_mangle)]
 static TCP_BYTES_ACKED: u64 = 0;
+/// `offsetof(struct sock, sk_wmem_queued)`.
+#[unsafe(no_mangle)]
+static SK_WMEM_QUEUED: u64 = 0;
+/// `offsetof(struct sock, sk_sndbuf)`.
+#[unsafe(no_mangle)]
+static SK_SNDBUF: u64 = 0;
 
 /// `sk_skb_adjust_room` removes at most this many bytes a call.
 const ROOM_MAX: u32 = 0xfff;
@@ -50,7 +59,13 @@ pub fn verdict(ctx: &SkBuffContext) -> u32 {
     let Some(slot) = SLOTS.get_ptr_mut(index) else {
         return SK_PASS;
     };
-    trim(ctx, slot);
+    if !trim(ctx, slot) {
+        // Old bytes may not go on, and the new ones are dropped with them.
+        // SAFETY: `slot` is a live map value.
+        unsafe { addr_of_mut!((*slot).torn).write_volatile(1) };
+        stop(index, STOP_TORN);
+        return SK_DROP;
+    }
     let len = u64::from(ctx.len());
 
     // SAFETY: `slot` is a live map value; see the module comment for who writes what.
@@ -59,9 +74,9 @@ pub fn verdict(ctx: &SkBuffContext) -> u32 {
         if passed != addr_of!((*slot).arm_at).read_volatile() {
             return pass(slot, len);
         }
-        if over_limit(slot, index) {
+        if is_peer_full(slot, index) {
             tick(addr_of_mut!((*slot).n_limited));
-            debug!(ctx, "slot {}: in-flight limit reached", index);
+            debug!(ctx, "slot {}: the peer is full", index);
             stop(index, STOP_LIMIT);
             return pass(slot, len);
         }
@@ -79,27 +94,28 @@ pub fn verdict(ctx: &SkBuffContext) -> u32 {
     SK_PASS
 }
 
-/// Removes the bytes at the front that the stream has already delivered.
+/// Removes the bytes at the front that the stream has already delivered; false
+/// when the kernel could not.
 #[inline(always)]
-fn trim(ctx: &SkBuffContext, slot: *mut Slot) {
+fn trim(ctx: &SkBuffContext, slot: *mut Slot) -> bool {
     // SAFETY: reading kernel memory goes through the faulting helper; the slot
     // is a live map value with one writer.
     unsafe {
         let Some(seq) = read_at::<u32>(ctx.as_ptr(), &SKB_CB) else {
-            return;
+            return false;
         };
         let next = addr_of_mut!((*slot).next_seq);
         if addr_of!((*slot).started).read_volatile() == 0 {
             let sock = (*ctx.skb.skb).__bindgen_anon_2.sk;
             if sock.is_null() {
-                return;
+                return false;
             }
             let tcp = bpf_skc_to_tcp_sock(sock.cast());
             if tcp.is_null() {
-                return;
+                return false;
             }
             let Some(copied) = read_at::<u32>(tcp.cast(), &TCP_COPIED_SEQ) else {
-                return;
+                return false;
             };
             next.write_volatile(copied);
             addr_of_mut!((*slot).started).write_volatile(1);
@@ -117,22 +133,23 @@ fn trim(ctx: &SkBuffContext, slot: *mut Slot) {
             }
         }
         next.write_volatile(end);
+        extra == 0
     }
 }
 
-/// Whether the peer has not acknowledged more than the limit allows.
+/// Whether the peer cannot take more now. Looks at it once in a while only.
 ///
 /// # Safety
 /// `slot` is a live map value.
 #[inline(always)]
-unsafe fn over_limit(slot: *mut Slot, index: u32) -> bool {
+unsafe fn is_peer_full(slot: *mut Slot, index: u32) -> bool {
     // SAFETY: promised by the caller.
     unsafe {
         let sent =
             addr_of!((*slot).base).read_volatile() + addr_of!((*slot).redirected).read_volatile();
-        let limit = addr_of!((*slot).limit).read_volatile();
-        let acked = addr_of_mut!((*slot).acked);
-        if sent <= acked.read_volatile() + limit {
+        let look_at = addr_of_mut!((*slot).look_at);
+        let segments = addr_of!((*slot).n_redirected).read_volatile();
+        if sent < look_at.read_volatile() && segments % LOOK_SEGMENTS != 0 {
             return false;
         }
         let key = peer(index);
@@ -141,14 +158,41 @@ unsafe fn over_limit(slot: *mut Slot, index: u32) -> bool {
             // Redirecting will miss, and say so.
             return false;
         }
-        let tcp = bpf_skc_to_tcp_sock(sock);
-        if !tcp.is_null() {
-            if let Some(now) = read_at::<u64>(tcp.cast(), &TCP_BYTES_ACKED) {
-                acked.write_volatile(now);
-            }
-        }
+        let tcp: *const c_void = bpf_skc_to_tcp_sock(sock).cast();
+        let seen = if tcp.is_null() { None } else { Peer::look(tcp) };
         bpf_sk_release(sock);
-        sent > acked.read_volatile() + limit
+        let Some(seen) = seen else { return true };
+        let limit = addr_of!((*slot).limit).read_volatile();
+        let in_flight = sent.saturating_sub(seen.acked);
+        if is_full(in_flight, limit, seen.queued, seen.buffer) {
+            return true;
+        }
+        let room = limit - in_flight;
+        look_at.write_volatile(sent + if room < LOOK_BYTES { room } else { LOOK_BYTES });
+        false
+    }
+}
+
+/// What of the peer's socket tells whether it can take more.
+struct Peer {
+    acked: u64,
+    queued: u32,
+    buffer: u32,
+}
+
+impl Peer {
+    /// # Safety
+    /// `tcp` is a `struct tcp_sock` that is held.
+    #[inline(always)]
+    unsafe fn look(tcp: *const c_void) -> Option<Self> {
+        // SAFETY: promised by the caller.
+        unsafe {
+            Some(Self {
+                acked: read_at(tcp, &TCP_BYTES_ACKED)?,
+                queued: read_at(tcp, &SK_WMEM_QUEUED)?,
+                buffer: read_at(tcp, &SK_SNDBUF)?,
+            })
+        }
     }
 }
 

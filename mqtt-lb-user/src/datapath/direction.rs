@@ -2,13 +2,13 @@
 
 use std::time::{Duration, Instant};
 
-/// Time until stragglers are looked for again.
-const STRAGGLER_PAUSE: Duration = Duration::from_millis(1);
-
 /// Knows how much of a source a path has handed to userspace.
 pub trait Arrivals: Send {
     /// Bytes from the start of the stream, on the scale of [`Direction::read`].
     fn handed_over(&self) -> u64;
+
+    /// Whether bytes of the source are lost: the stream may not go on.
+    fn is_torn(&self) -> bool;
 }
 
 /// One direction: bytes go from its source socket to its target socket.
@@ -32,6 +32,8 @@ pub struct Direction {
     pub eof: bool,
     /// Set by a path that has stood between the source and its reader.
     pub arrivals: Option<Box<dyn Arrivals>>,
+    /// Bytes that have to come before an end of the source can be believed.
+    stragglers: Option<Backlog>,
     /// The FIN has been passed on to the target.
     pub finished: bool,
     /// The last read of the source found nothing more: no segment is half read.
@@ -43,7 +45,7 @@ pub struct Direction {
 /// A queue in front of the target that must empty before userspace may write.
 #[derive(Debug, Clone, Copy)]
 pub struct Backlog {
-    /// Stream position ([`super::tcp::Info::position`]) at which it is empty.
+    /// Stream position ([`super::tcp::position`]) at which it is empty.
     pub target: u64,
     position: u64,
     moved: Option<Instant>,
@@ -119,7 +121,12 @@ impl Direction {
     /// in the kernel, and waits for nothing.
     pub fn is_clear(&self) -> bool {
         let over = self.eof || self.failed;
-        self.pending().is_empty() && self.backlog.is_none() && self.drained && !over
+        self.drained && !over && !self.owes()
+    }
+
+    /// Whether the target has not got everything the source is known to have sent.
+    pub fn owes(&self) -> bool {
+        !self.pending().is_empty() || self.backlog.is_some() || self.has_stragglers()
     }
 
     /// Whether bytes are on their way to userspace though the source looks empty,
@@ -130,12 +137,26 @@ impl Direction {
             .is_some_and(|arrivals| arrivals.handed_over() > self.read)
     }
 
+    /// The source says that it is at its end and yet has stragglers: whether to
+    /// wait on, for no longer than `limit` without one of them.
+    pub fn awaits_stragglers(&mut self, now: Instant, limit: Duration) -> bool {
+        let Some(arrivals) = &self.arrivals else {
+            return false;
+        };
+        let target = arrivals.handed_over();
+        let waiting = self.stragglers.get_or_insert(Backlog::until(target));
+        !waiting.observe(self.read, now) && waiting.stalled(now) < limit
+    }
+
+    /// Whether bytes of the source are lost.
+    pub fn is_torn(&self) -> bool {
+        self.arrivals.as_ref().is_some_and(|a| a.is_torn())
+    }
+
     /// How long to wait before looking again though no socket has spoken.
     pub fn pause(&self) -> Option<Duration> {
-        match &self.backlog {
-            Some(backlog) => Some(backlog.pause()),
-            None => self.has_stragglers().then_some(STRAGGLER_PAUSE),
-        }
+        let waiting = self.backlog.as_ref().or(self.stragglers.as_ref());
+        waiting.filter(|_| !self.finished).map(Backlog::pause)
     }
 
     /// Bytes that came from the source over the flow's life.
@@ -170,15 +191,26 @@ mod tests {
             fn handed_over(&self) -> u64 {
                 self.0
             }
+            fn is_torn(&self) -> bool {
+                false
+            }
         }
+        let (start, limit) = (Instant::now(), Duration::from_secs(10));
         let mut direction = Direction::default();
         assert!(!direction.has_stragglers());
         direction.arrivals = Some(Box::new(Handed(10)));
         assert!(direction.has_stragglers());
-        assert_eq!(direction.pause(), Some(STRAGGLER_PAUSE));
+        assert_eq!(direction.pause(), None, "their arrival will be told");
+        assert!(direction.awaits_stragglers(start, limit));
+        assert_eq!(direction.pause(), Some(Duration::from_millis(1)));
+        direction.read = 5;
+        assert!(
+            direction.awaits_stragglers(start + limit, limit),
+            "one came"
+        );
+        assert!(!direction.awaits_stragglers(start + limit * 2, limit));
         direction.read = 10;
         assert!(!direction.has_stragglers());
-        assert_eq!(direction.pause(), None);
     }
 
     #[test]

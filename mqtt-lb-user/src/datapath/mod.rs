@@ -122,7 +122,8 @@ pub trait DataPath: Send + Sync {
     fn flow(&self) -> Box<dyn Offload>;
 }
 
-/// One flow's relation to a path. Dropped before the flow's sockets are closed.
+/// One flow's relation to a path. Dropped after the flow's sockets are closed, so
+/// that its place is not given to another flow before.
 pub trait Offload: Send {
     /// Takes the flow over. Both directions hold no pending bytes, no backlog
     /// and no end of stream. When refused, `dirs` holds whatever was read on the way.

@@ -1,4 +1,4 @@
-//! What the kernel tells about one TCP socket: TCP_INFO, cookie, queues.
+//! What the kernel tells about one TCP socket: position, cookie, queues.
 
 use std::io;
 use std::net::TcpStream;
@@ -7,46 +7,19 @@ use std::time::Duration;
 
 use socket2::SockRef;
 
+use crate::datapath::Side;
+
 /// `SO_COOKIE` (asm-generic/socket.h); not in every libc.
 const SO_COOKIE: libc::c_int = 57;
 
-/// The part of `struct tcp_info` (linux/tcp.h) that says how far a stream has got.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Info {
-    notsent_bytes: u32,
-    bytes_sent: u64,
-    bytes_retrans: u64,
-}
+/// Offset of `tcpi_bytes_acked` in `struct tcp_info` (linux/tcp.h, since Linux 4.1).
+const BYTES_ACKED: usize = 120;
 
-impl Info {
-    /// Bytes of `struct tcp_info` needed, up to and with `tcpi_bytes_retrans` (Linux 4.19).
-    const NEEDED: usize = 216;
-
-    /// Reads the fields out of the structure; `None` when the kernel's is shorter.
-    pub fn parse(raw: &[u8]) -> Option<Self> {
-        if raw.len() < Self::NEEDED {
-            return None;
-        }
-        let u32_at = |at: usize| raw[at..at + 4].try_into().ok().map(u32::from_ne_bytes);
-        let u64_at = |at: usize| raw[at..at + 8].try_into().ok().map(u64::from_ne_bytes);
-        Some(Self {
-            notsent_bytes: u32_at(144)?,
-            bytes_sent: u64_at(200)?,
-            bytes_retrans: u64_at(208)?,
-        })
-    }
-
-    /// Bytes put into the socket's TCP queue since it was opened, sent or not.
-    /// Bytes redirected to the socket count once the kernel's worker has queued them.
-    pub fn position(self) -> u64 {
-        (self.bytes_sent + u64::from(self.notsent_bytes)).saturating_sub(self.bytes_retrans)
-    }
-}
-
-/// TCP_INFO of a socket. Takes the socket's lock, so every verdict that ran
-/// on it before has finished (`tcp_get_info`, `lock_sock_fast`).
-pub fn info(socket: &TcpStream) -> io::Result<Info> {
-    let mut raw = [0u8; 256];
+/// Bytes the peer has acknowledged (RFC 4898 tcpEStatsAppHCThruOctetsAcked), and
+/// one more for the SYN on a socket that has connected. Takes the socket's lock, so
+/// every verdict that ran on it before has finished (`tcp_get_info`, `lock_sock_fast`).
+pub fn bytes_acked(socket: &TcpStream) -> io::Result<u64> {
+    let mut raw = [0u8; BYTES_ACKED + 8];
     let mut len = raw.len() as libc::socklen_t;
     // SAFETY: the buffer outlives the call and `len` is its size.
     let result = unsafe {
@@ -61,12 +34,55 @@ pub fn info(socket: &TcpStream) -> io::Result<Info> {
     if result != 0 {
         return Err(io::Error::last_os_error());
     }
-    Info::parse(&raw[..len as usize]).ok_or_else(|| {
-        io::Error::new(
+    match raw[..len as usize].last_chunk() {
+        Some(acked) if len as usize == raw.len() => Ok(u64::from_ne_bytes(*acked)),
+        _ => Err(io::Error::new(
             io::ErrorKind::Unsupported,
-            "the kernel's tcp_info has no bytes_retrans (Linux 4.19 has)",
+            "the kernel's tcp_info has no bytes_acked (Linux 4.1 has)",
+        )),
+    }
+}
+
+/// Bytes put into the TCP queue of `side`'s socket since it was opened, sent or not.
+/// Bytes redirected to it count once the kernel's worker has queued them.
+///
+/// Never more than that: what is acknowledged between the two looks is missing.
+/// `tcpi_bytes_sent` would not do, a segment that the local queue refused and that
+/// is sent again counts twice. Not to be asked after this socket's own FIN, which
+/// counts as well.
+pub fn position(socket: &TcpStream, side: Side) -> io::Result<u64> {
+    let syn = match side {
+        Side::Client => 0,
+        Side::Backend => 1,
+    };
+    let acked = bytes_acked(socket)?.saturating_sub(syn);
+    Ok(acked + u64::from(unacknowledged(socket)?))
+}
+
+/// Makes room in the socket's send buffer for `bytes`, never less than there is.
+/// A privileged process may pass the limit of the host (`net.core.wmem_max`).
+pub fn reserve_send_buffer(socket: &TcpStream, bytes: usize) -> io::Result<()> {
+    let socket = SockRef::from(socket);
+    if socket.send_buffer_size()? >= bytes {
+        return Ok(());
+    }
+    // The kernel doubles the number (socket(7), SO_SNDBUF).
+    let half = libc::c_int::try_from(bytes / 2).unwrap_or(libc::c_int::MAX / 2);
+    // SAFETY: the value outlives the call and its size is given.
+    let result = unsafe {
+        libc::setsockopt(
+            socket.as_raw_fd(),
+            libc::SOL_SOCKET,
+            libc::SO_SNDBUFFORCE,
+            (&raw const half).cast(),
+            size_of::<libc::c_int>() as libc::socklen_t,
         )
-    })
+    };
+    if result == 0 {
+        Ok(())
+    } else {
+        Err(io::Error::last_os_error())
+    }
 }
 
 /// The socket's cookie: unique until the next boot, over all namespaces.
@@ -131,22 +147,26 @@ mod tests {
     #[test]
     fn the_position_is_what_was_written() {
         let (mut client, mut server) = pair();
-        assert_eq!(info(&client).unwrap().position(), 0);
+        assert_eq!(position(&client, Side::Backend).unwrap(), 0);
         client.write_all(&[7; 70_000]).unwrap();
-        assert_eq!(info(&client).unwrap().position(), 70_000);
+        assert_eq!(position(&client, Side::Backend).unwrap(), 70_000);
         server.read_exact(&mut [0; 70_000]).unwrap();
-        assert_eq!(info(&client).unwrap().position(), 70_000);
-        assert_eq!(info(&server).unwrap().position(), 0);
+        server.write_all(b"answer").unwrap();
+        client.read_exact(&mut [0; 6]).unwrap();
+        assert_eq!(position(&client, Side::Backend).unwrap(), 70_000);
+        assert_eq!(position(&server, Side::Client).unwrap(), 6);
     }
 
     #[test]
-    fn retransmitted_bytes_do_not_count() {
-        let mut raw = [0u8; 216];
-        raw[144..148].copy_from_slice(&5u32.to_ne_bytes());
-        raw[200..208].copy_from_slice(&100u64.to_ne_bytes());
-        raw[208..216].copy_from_slice(&30u64.to_ne_bytes());
-        assert_eq!(Info::parse(&raw).unwrap().position(), 75);
-        assert_eq!(Info::parse(&raw[..208]), None);
+    fn the_send_buffer_only_grows() {
+        let (client, _server) = pair();
+        let size = || SockRef::from(&client).send_buffer_size().unwrap();
+        reserve_send_buffer(&client, 4 << 20).unwrap_or_else(|error| {
+            println!("SKIPPED: SO_SNDBUFFORCE needs CAP_NET_ADMIN: {error}");
+        });
+        let before = size();
+        reserve_send_buffer(&client, 4096).unwrap();
+        assert_eq!(size(), before);
     }
 
     #[test]

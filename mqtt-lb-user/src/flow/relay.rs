@@ -94,7 +94,10 @@ impl Flow {
             match self.copy(&pump).await {
                 Ok(Exit::Quiet) => {}
                 Ok(Exit::Over(outcome)) => return Ok(self.over(pump, outcome).await),
-                Err(end) => return Ok(end),
+                Err(end) => {
+                    self.cut(&pump.into_ends());
+                    return Ok(end);
+                }
             }
             ends = pump.into_ends();
             let (Some(path), Some(kind)) = (&mut offload, shared.paths.offload_kind()) else {
@@ -111,6 +114,7 @@ impl Flow {
                     };
                     path.leave(&ends, &mut self.dirs);
                     let Some(reason) = back else {
+                        self.cut(&ends);
                         return Ok(End::Shutdown);
                     };
                     place.move_to(PathKind::Copy, reason.reason());
@@ -181,11 +185,21 @@ impl Flow {
                 }
             }
             Outcome::Stalled(_) => {
-                // Neither side may take the cut stream for a whole one.
-                let ends = pump.into_ends();
-                abort::reset(&ends, Side::Client);
-                abort::reset(&ends, Side::Backend);
+                self.cut(&pump.into_ends());
                 End::DrainTimeout
+            }
+        }
+    }
+
+    /// Before the sockets are closed early: a side that is owed bytes gets a reset,
+    /// lest it take the cut stream for a whole one.
+    fn cut(&self, ends: &Ends) {
+        for (direction, target) in [
+            (&self.dirs.up, Side::Backend),
+            (&self.dirs.down, Side::Client),
+        ] {
+            if direction.owes() {
+                abort::reset(ends, target);
             }
         }
     }

@@ -44,11 +44,11 @@ impl Lane<'_, '_> {
             if direction.finished {
                 return Ok(Step::Idle);
             }
+            direction.failed |= direction.is_torn();
             if let Some(backlog) = &mut direction.backlog {
                 let now = Instant::now();
-                let position = tcp::info(target.get_ref())
-                    .map_err(|_| Outcome::Aborted(to))?
-                    .position();
+                let position =
+                    tcp::position(target.get_ref(), to).map_err(|_| Outcome::Aborted(to))?;
                 if backlog.observe(position, now) {
                     direction.backlog = None;
                 } else {
@@ -76,7 +76,13 @@ impl Lane<'_, '_> {
                 continue;
             }
             let n = match poll_read(source, self.cx, self.scratch, &mut direction.drained) {
-                Poll::Ready(Ok(0)) if direction.has_stragglers() => return Ok(Step::Idle),
+                Poll::Ready(Ok(0)) if direction.has_stragglers() => {
+                    if direction.awaits_stragglers(Instant::now(), self.drain) {
+                        return Ok(Step::Idle);
+                    }
+                    direction.failed = true;
+                    continue;
+                }
                 Poll::Ready(Ok(0)) => {
                     direction.eof = true;
                     continue;

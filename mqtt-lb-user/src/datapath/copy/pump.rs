@@ -156,7 +156,7 @@ impl Pump {
             Side::Backend => (&self.backend, &self.client, &mut dirs.down),
         };
         if let Some(backlog) = &mut direction.backlog {
-            let position = tcp::info(target.get_ref())?.position();
+            let position = tcp::position(target.get_ref(), aborted.other())?;
             if !backlog.observe(position, Instant::now()) {
                 return Poll::Pending;
             }
@@ -172,12 +172,11 @@ impl Pump {
                 direction.keep(&scratch[..n]);
                 n
             });
+            if n == 0 && direction.awaits_stragglers(Instant::now(), self.settings.drain) {
+                return Poll::Pending;
+            }
             if n == 0 {
-                return if direction.has_stragglers() {
-                    Poll::Pending
-                } else {
-                    Poll::Ready(Ok(()))
-                };
+                return Poll::Ready(Ok(()));
             }
             direction.read += n as u64;
         }

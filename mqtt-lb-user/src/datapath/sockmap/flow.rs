@@ -58,6 +58,10 @@ impl Arrivals for Passed {
     fn handed_over(&self) -> u64 {
         self.read_before + self.path.slots.passed(self.slot)
     }
+
+    fn is_torn(&self) -> bool {
+        self.path.slots.is_torn(self.slot)
+    }
 }
 
 impl SockmapFlow {
@@ -100,6 +104,8 @@ impl SockmapFlow {
         for (i, (socket, direction)) in lanes.into_iter().enumerate() {
             let slot = 2 * flow + i as u32;
             self.path.slots.reset(slot, self.path.limit);
+            tcp::reserve_send_buffer(socket, self.path.send_buffer)
+                .map_err(|error| kernel("SO_SNDBUFFORCE", &error))?;
             direction.arrivals = Some(Box::new(Passed {
                 path: self.path.clone(),
                 slot,
@@ -179,7 +185,7 @@ impl SockmapFlow {
         let sources = [&ends.client, &ends.backend];
         for (i, (direction, source)) in directions.into_iter().zip(sources).enumerate() {
             // For its lock: a verdict that still saw the slot armed has finished.
-            let _ = tcp::info(source);
+            let _ = tcp::bytes_acked(source);
             let redirected = self.path.slots.redirected(2 * place.flow + i as u32);
             let lane = &mut place.lanes[i];
             direction.drained = false;
@@ -222,6 +228,9 @@ impl Offload for SockmapFlow {
         if !place.complete {
             return Err(Refusal::NotEstablished);
         }
+        if !self.path.watch.is_running() {
+            return Err(Refusal::Kernel);
+        }
         self.signal.clear();
         let slots = [2 * place.flow, 2 * place.flow + 1];
         let segments = slots.map(|slot| self.path.slots.segments(slot));
@@ -258,6 +267,7 @@ impl Offload for SockmapFlow {
 impl Drop for SockmapFlow {
     fn drop(&mut self) {
         let Some(place) = &self.place else { return };
+        self.path.watch.forget(place.flow);
         for cookie in place.cookies {
             self.path.kernel.unbind(cookie);
         }

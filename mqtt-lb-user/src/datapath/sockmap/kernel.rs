@@ -52,6 +52,8 @@ impl Kernel {
         let skb_cb = offset("sk_buff", "cb")?;
         let copied = offset("tcp_sock", "copied_seq")?;
         let acked = offset("tcp_sock", "bytes_acked")?;
+        let queued = offset("sock", "sk_wmem_queued")?;
+        let buffer = offset("sock", "sk_sndbuf")?;
         let ring = (flows.saturating_mul(EVENT_BYTES))
             .next_power_of_two()
             .max(4096);
@@ -62,6 +64,8 @@ impl Kernel {
             .override_global("SKB_CB", &skb_cb, true)
             .override_global("TCP_COPIED_SEQ", &copied, true)
             .override_global("TCP_BYTES_ACKED", &acked, true)
+            .override_global("SK_WMEM_QUEUED", &queued, true)
+            .override_global("SK_SNDBUF", &buffer, true)
             .override_global("BALANCER_NETNS", &netns, true)
             .override_global(aya_log::LEVEL, &log_level, true)
             .map_max_entries("SOCKS", 2 * flows)

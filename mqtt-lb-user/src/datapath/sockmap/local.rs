@@ -15,6 +15,7 @@ use aya::programs::{CgroupAttachMode, SkMsg, SockOps};
 use mqtt_lb_ebpf::local::{LocalArm, LocalCount, LocalKey};
 
 use super::kernel::{refused, take};
+use crate::datapath::{Side, tcp};
 
 /// The programs and maps of the short cut.
 pub struct Local {
@@ -109,9 +110,7 @@ impl Local {
 /// How much of a stream a local broker's sends have put into the client's socket
 /// directly: its position less what userspace has written.
 pub fn forwarded(client: &TcpStream, written: u64) -> io::Result<u64> {
-    Ok(crate::datapath::tcp::info(client)?
-        .position()
-        .saturating_sub(written))
+    Ok(tcp::position(client, Side::Client)?.saturating_sub(written))
 }
 
 fn key(broker: SocketAddr, balancer: SocketAddr, netns: u64) -> LocalKey {

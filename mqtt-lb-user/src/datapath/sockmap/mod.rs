@@ -25,6 +25,12 @@ pub use flow::SockmapFlow;
 use crate::config::{PathKind, Sockmap as Config, SockmapPolicy};
 use crate::datapath::{DataPath, Offload};
 
+/// Send buffer of a socket on the path, in multiples of the in-flight limit: what
+/// is redirected has to fit into the TCP queue at once, with what the kernel adds to
+/// each segment. Behind bytes that do not fit, the kernel's worker would also hold
+/// back what that socket's own peer has sent, without bound.
+const SEND_BUFFER: usize = 4;
+
 /// The path: loaded programs, their maps, and who waits for what.
 pub struct Sockmap {
     kernel: kernel::Kernel,
@@ -33,6 +39,8 @@ pub struct Sockmap {
     pool: Mutex<pool::SlotPool>,
     watch: watch::Watch,
     limit: u64,
+    /// Send buffer of every socket on the path, bytes.
+    send_buffer: usize,
     policy: SockmapPolicy,
     logger: Mutex<Option<log_records::Logger>>,
 }
@@ -61,6 +69,8 @@ impl Sockmap {
             pool: Mutex::new(pool::SlotPool::new(config.max_flows)),
             watch,
             limit: config.limit,
+            send_buffer: SEND_BUFFER
+                * usize::try_from(config.limit).unwrap_or(usize::MAX / SEND_BUFFER),
             policy: config.policy,
         }))
     }

@@ -57,7 +57,6 @@ impl Slots {
             reserved: [0; 5],
             passed: 0,
             redirected: 0,
-            acked: 0,
             next_seq: 0,
             started: 0,
             n_redirected: 0,
@@ -65,7 +64,9 @@ impl Slots {
             n_limited: 0,
             n_missed: 0,
             n_trimmed: 0,
-            reserved_bpf: [0; 3],
+            torn: 0,
+            reserved_bpf: [0; 2],
+            look_at: 0,
         };
         // SAFETY: in bounds; no program has the index of a slot that is being reset.
         unsafe { self.at(slot).write_volatile(fresh) }
@@ -102,6 +103,13 @@ impl Slots {
         let slot = self.at(slot);
         // SAFETY: in bounds and aligned.
         unsafe { AtomicU64::from_ptr(addr_of_mut!((*slot).passed)).load(Ordering::SeqCst) }
+    }
+
+    /// Whether the verdict had to drop bytes of the stream.
+    pub fn is_torn(&self, slot: u32) -> bool {
+        let slot = self.at(slot);
+        // SAFETY: in bounds and aligned.
+        unsafe { AtomicU32::from_ptr(addr_of_mut!((*slot).torn)).load(Ordering::SeqCst) != 0 }
     }
 
     /// Segments redirected since the last reset; wraps.

@@ -7,6 +7,7 @@
 use std::io;
 use std::net::TcpStream;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -32,6 +33,7 @@ pub struct Watch {
     epoll: OwnedFd,
     events: Mutex<Option<RingBuf<MapData>>>,
     parked: Mutex<Vec<Option<Parked>>>,
+    running: AtomicBool,
 }
 
 struct Parked {
@@ -53,6 +55,7 @@ impl Watch {
             epoll: unsafe { OwnedFd::from_raw_fd(epoll) },
             events: Mutex::new(Some(events)),
             parked: Mutex::new((0..flows).map(|_| None).collect()),
+            running: AtomicBool::new(true),
         })
     }
 
@@ -93,7 +96,7 @@ impl Watch {
 
     /// Stops watching a flow; its sockets may be unknown already.
     pub fn unpark(&self, flow: u32, sockets: [&TcpStream; 2]) {
-        self.parked.lock().expect("parked flows")[flow as usize] = None;
+        self.forget(flow);
         for socket in sockets {
             // SAFETY: two open descriptors; DEL takes no event.
             unsafe {
@@ -107,8 +110,28 @@ impl Watch {
         }
     }
 
-    /// Wakes flows for ever.
+    /// Forgets a flow whose sockets are closed, or about to be.
+    pub fn forget(&self, flow: u32) {
+        self.parked.lock().expect("parked flows")[flow as usize] = None;
+    }
+
+    /// Whether parked flows can be woken.
+    pub fn is_running(&self) -> bool {
+        self.running.load(Ordering::SeqCst)
+    }
+
+    /// Wakes flows for ever. Should that fail, nobody stays in the kernel.
     pub async fn run(&self, slots: &Slots, policy: SockmapPolicy) -> anyhow::Result<()> {
+        let result = self.wake(slots, policy).await;
+        self.running.store(false, Ordering::SeqCst);
+        let parked = self.parked.lock().expect("parked flows");
+        for entry in parked.iter().flatten() {
+            entry.signal.raise(Return::Stray);
+        }
+        result
+    }
+
+    async fn wake(&self, slots: &Slots, policy: SockmapPolicy) -> anyhow::Result<()> {
         let events = self.events.lock().expect("events").take();
         let events = events.context("the sockmap path is watched already")?;
         // SAFETY: both descriptors stay open for as long as they are registered:
