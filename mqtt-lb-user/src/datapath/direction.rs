@@ -18,8 +18,8 @@ pub struct Direction {
     pending: Vec<u8>,
     /// How much of `pending` has been written.
     offset: usize,
-    /// Since when the target has taken nothing of `pending`.
-    stuck: Option<Instant>,
+    /// Since when the target has refused `pending` with so many bytes in its queue.
+    stuck: Option<(Instant, u32)>,
     /// Bytes userspace has read from the source.
     pub read: u64,
     /// Bytes userspace has written to the target, with what it put in front.
@@ -112,9 +112,17 @@ impl Direction {
         }
     }
 
-    /// Notes that the target takes no pending byte at `now`; since when that is so.
-    pub fn refused(&mut self, now: Instant) -> Duration {
-        now.duration_since(*self.stuck.get_or_insert(now))
+    /// Notes that the target takes no pending byte while `queued` bytes are in front
+    /// of them; for how long that has not changed. A socket takes more only when a
+    /// good part of its queue has gone: a slow receiver is not a stuck one.
+    pub fn refused(&mut self, queued: u32, now: Instant) -> Duration {
+        match self.stuck {
+            Some((since, before)) if before == queued => now.duration_since(since),
+            _ => {
+                self.stuck = Some((now, queued));
+                Duration::ZERO
+            }
+        }
     }
 
     /// Whether userspace holds no bytes of this direction, has left none half read
@@ -182,6 +190,20 @@ mod tests {
         assert!(direction.is_clear());
         assert_eq!(direction.pending.capacity(), 0);
         assert_eq!(direction.written, 5);
+    }
+
+    #[test]
+    fn a_target_is_stuck_while_its_queue_does_not_move() {
+        let start = Instant::now();
+        let after = |seconds| start + Duration::from_secs(seconds);
+        let mut direction = Direction::default();
+        direction.keep(b"hello");
+        assert_eq!(direction.refused(100, start), Duration::ZERO);
+        assert_eq!(direction.refused(100, after(3)), Duration::from_secs(3));
+        assert_eq!(direction.refused(99, after(4)), Duration::ZERO);
+        assert_eq!(direction.refused(99, after(6)), Duration::from_secs(2));
+        direction.took(1);
+        assert_eq!(direction.refused(99, after(7)), Duration::ZERO);
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
+use std::os::fd::AsFd as _;
 use std::time::Duration;
 
 use mqtt_lb_user::datapath::tcp;
@@ -93,13 +94,18 @@ pub async fn closed(stream: &mut TcpStream) {
     assert_eq!(read_out(stream).await.0, b"", "bytes before the close");
 }
 
-/// Resets the connection once the balancer's host has everything that was sent.
+/// Waits until the balancer's host has everything that was sent.
+pub async fn acknowledged(stream: &TcpStream) {
+    let queued = || {
+        let socket = stream.as_fd().try_clone_to_owned().unwrap();
+        tcp::unacknowledged(&socket.into()).unwrap()
+    };
+    until("the acknowledgement", || queued() == 0).await;
+}
+
+/// Resets the connection behind everything that was sent.
 pub async fn reset(stream: TcpStream) {
-    let stream = stream.into_std().unwrap();
-    until("the acknowledgement", || {
-        tcp::unacknowledged(&stream).unwrap() == 0
-    })
-    .await;
+    acknowledged(&stream).await;
     let linger = SockRef::from(&stream).set_linger(Some(Duration::ZERO));
     linger.unwrap();
 }

@@ -60,7 +60,9 @@ impl Lane<'_, '_> {
                     Poll::Ready(Ok(n)) => direction.took(n),
                     Poll::Ready(Err(_)) => return Err(Outcome::Aborted(to)),
                     Poll::Pending => {
-                        let stuck = direction.refused(Instant::now());
+                        let queued = tcp::unacknowledged(target.get_ref())
+                            .map_err(|_| Outcome::Aborted(to))?;
+                        let stuck = direction.refused(queued, Instant::now());
                         return self.wait(stuck, source, to);
                     }
                 }
