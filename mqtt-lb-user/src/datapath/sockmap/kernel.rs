@@ -14,6 +14,7 @@ use tracing::{Level, debug, enabled};
 
 use super::btf::member_offset;
 use super::log_records::Logger;
+use super::version;
 use crate::datapath::tcp;
 
 /// `SO_NETNS_COOKIE` (asm-generic/socket.h); not in every libc.
@@ -46,6 +47,7 @@ impl Kernel {
                  build it with `cargo xtask build`"
             );
         }
+        version::check()?;
         let btf = std::fs::read("/sys/kernel/btf/vmlinux")
             .context("reading /sys/kernel/btf/vmlinux (the kernel needs CONFIG_DEBUG_INFO_BTF)")?;
         let offset = |name, member| member_offset(&btf, name, member).map(u64::from);

@@ -12,6 +12,7 @@ mod log_records;
 mod pool;
 mod signal;
 mod slots;
+mod version;
 mod watch;
 
 use std::net::SocketAddr;
