@@ -3,6 +3,8 @@
 mod kernel;
 mod toolchain;
 
+use std::env;
+
 use anyhow::{Result, bail};
 
 use crate::programs;
@@ -73,6 +75,28 @@ pub fn require_toolchain() -> Result<Toolchain> {
             bail!("the eBPF half cannot be built on this machine yet: run `cargo xtask setup`")
         }
     }
+}
+
+/// Whoever names a compiler or a linker gets that one or none: nothing that could
+/// be installed would be used.
+///
+/// # Errors
+/// If `$EBPF_RUSTC` or `$BPF_LINKER` names something that does not do.
+pub fn refuse_unusable_choice(found: &Found) -> Result<()> {
+    let unusable = [
+        ("EBPF_RUSTC", found.compilers.is_empty()),
+        ("BPF_LINKER", true),
+    ];
+    for (name, is_unusable) in unusable {
+        if let Some(value) = env::var_os(name).filter(|_| is_unusable) {
+            print("To build", &toolchain::parts(found));
+            bail!(
+                "${name} is {}, which does not do: correct or unset it",
+                value.display()
+            );
+        }
+    }
+    Ok(())
 }
 
 fn print(title: &str, parts: &[Part]) {

@@ -42,32 +42,36 @@ fn linker(found: &Linker) -> String {
 }
 
 fn first_compiler(found: &Found) -> Result<String, String> {
-    found.compilers.first().map(compiler).ok_or_else(|| {
-        let searched = match env::var("EBPF_RUSTC") {
-            Ok(path) => format!("$EBPF_RUSTC is {path}, which has none"),
-            Err(_) => "no toolchain of rustup's, /usr or /usr/local has it".into(),
-        };
-        format!(
-            "{searched}; run `cargo xtask setup`, or by hand `rustup toolchain install nightly \
-             --profile minimal --component rust-src --component clippy`, or on Debian 12 as root \
-             `apt-get install rustc-web cargo-web rust-web-src rust-web-clippy`"
-        )
-    })
+    found
+        .compilers
+        .first()
+        .map(compiler)
+        .ok_or_else(|| match env::var("EBPF_RUSTC") {
+            Ok(path) => format!("$EBPF_RUSTC is {path}, which has none: correct or unset it"),
+            Err(_) => "no toolchain of rustup's, /usr or /usr/local has it; run `cargo xtask \
+                       setup`, or by hand `rustup toolchain install nightly --profile minimal \
+                       --component rust-src --component clippy`, or on Debian 12 as root \
+                       `apt-get install rustc-web cargo-web rust-web-src rust-web-clippy`"
+                .into(),
+        })
 }
 
 fn no_linker(found: &Found) -> String {
-    let seen = match (found.linkers.first(), found.compilers.first()) {
-        (Some(linker), Some(compiler)) => format!(
+    let chosen = env::var("BPF_LINKER");
+    let seen = match (&chosen, found.linkers.first(), found.compilers.first()) {
+        (_, Some(linker), Some(compiler)) => format!(
             "{} is on LLVM {}, too old for the compiler's LLVM {}",
             linker.path.display(),
             linker.llvm,
             compiler.version.llvm
         ),
-        (Some(linker), None) => format!("{} has no compiler yet", linker.path.display()),
-        (None, _) => match env::var("BPF_LINKER") {
-            Ok(path) => format!("$BPF_LINKER is {path}, which does not run"),
-            Err(_) => "none in target/bpf-tools, $PATH or cargo's bin directory".into(),
-        },
+        (_, Some(linker), None) => format!("{} has no compiler yet", linker.path.display()),
+        (Ok(path), None, _) => format!("$BPF_LINKER is {path}, which does not run"),
+        (Err(_), None, _) => "none in target/bpf-tools, $PATH or cargo's bin directory".into(),
     };
-    format!("{seen}; run `cargo xtask setup`, or by hand `cargo binstall bpf-linker`")
+    let mend = match chosen {
+        Ok(_) => "correct or unset $BPF_LINKER",
+        Err(_) => "run `cargo xtask setup`, or by hand `cargo binstall bpf-linker`",
+    };
+    format!("{seen}; {mend}")
 }

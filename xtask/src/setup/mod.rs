@@ -16,7 +16,9 @@ use crate::toolchain::Found;
 /// # Errors
 /// If something is still missing; the lines that say what have been printed.
 pub fn setup(demo: bool, test: bool) -> Result<()> {
-    if Found::look().toolchain().is_none() {
+    let found = Found::look();
+    if found.toolchain().is_none() {
+        doctor::refuse_unusable_choice(&found)?;
         step("toolchain of the eBPF half", || {
             toolchain::install();
             doctor::require_toolchain()
