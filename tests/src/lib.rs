@@ -19,4 +19,5 @@ pub mod require;
 pub mod rng;
 pub mod solo;
 pub mod stream;
+pub mod suites;
 pub mod wait;
