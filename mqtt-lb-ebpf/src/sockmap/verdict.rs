@@ -59,10 +59,17 @@ pub fn verdict(ctx: &SkBuffContext) -> u32 {
     let Some(slot) = SLOTS.get_ptr_mut(index) else {
         return SK_PASS;
     };
+    // SAFETY: `slot` is a live map value.
+    let torn = unsafe { addr_of_mut!((*slot).torn) };
+    // SAFETY: as above.
+    if unsafe { torn.read_volatile() } != 0 {
+        return SK_DROP;
+    }
     if !trim(ctx, slot) {
-        // Old bytes may not go on, and the new ones are dropped with them.
-        // SAFETY: `slot` is a live map value.
-        unsafe { addr_of_mut!((*slot).torn).write_volatile(1) };
+        // Old bytes may not go on, so the new ones are dropped with them, and
+        // nothing may come behind the gap until userspace resets the flow.
+        // SAFETY: as above.
+        unsafe { torn.write_volatile(1) };
         stop(index, STOP_TORN);
         return SK_DROP;
     }

@@ -2,6 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+use bytes::{Buf as _, BytesMut};
+
 /// Knows how much of a source a path has handed to userspace.
 pub trait Arrivals: Send {
     /// Bytes from the start of the stream, on the scale of [`Direction::read`].
@@ -15,9 +17,7 @@ pub trait Arrivals: Send {
 #[derive(Default)]
 pub struct Direction {
     /// Read from the source and not yet written to the target.
-    pending: Vec<u8>,
-    /// How much of `pending` has been written.
-    offset: usize,
+    pending: BytesMut,
     /// Since when the target has refused `pending` with so many bytes in its queue.
     stuck: Option<(Instant, u32)>,
     /// Bytes userspace has read from the source.
@@ -90,25 +90,22 @@ impl Backlog {
 impl Direction {
     /// Bytes read that the target has not taken.
     pub fn pending(&self) -> &[u8] {
-        &self.pending[self.offset..]
+        &self.pending
     }
 
     /// Keeps bytes that the target would not take.
     pub fn keep(&mut self, bytes: &[u8]) {
-        debug_assert!(self.pending().is_empty());
-        self.pending.clear();
-        self.offset = 0;
+        debug_assert!(self.pending.is_empty());
         self.pending.extend_from_slice(bytes);
     }
 
     /// Notes that the target took `n` pending bytes; frees the buffer with the last.
     pub fn took(&mut self, n: usize) {
-        self.offset += n;
+        self.pending.advance(n);
         self.written += n as u64;
         self.stuck = None;
-        if self.offset == self.pending.len() {
-            self.pending = Vec::new();
-            self.offset = 0;
+        if self.pending.is_empty() {
+            self.pending = BytesMut::new();
         }
     }
 

@@ -19,7 +19,7 @@ use super::sniff::Rest;
 use super::watch::Watched;
 use crate::config::{Config, PathKind};
 use crate::datapath::copy::{Exit, Outcome, Pump, Settings};
-use crate::datapath::{Directions, Ends, OnPath, Policy, Refusal, Side};
+use crate::datapath::{Directions, Ends, OnPath, Policy, Refusal, Return, Side};
 use crate::session::End;
 
 /// Relays until the flow is over. `rest` is what of a long CONNECT has yet to come.
@@ -118,6 +118,9 @@ impl Flow {
                         return Ok(End::Shutdown);
                     };
                     place.move_to(PathKind::Copy, reason.reason());
+                    if reason != Return::Closing {
+                        record.path(PathKind::Copy);
+                    }
                     self.policy.returned(Instant::now());
                 }
                 Err(refusal) => {

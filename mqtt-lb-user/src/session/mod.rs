@@ -47,7 +47,7 @@ pub struct Session {
     pub bytes_up: u64,
     /// Bytes broker to client.
     pub bytes_down: u64,
-    /// Data path in use at the end.
+    /// Data path in use when the session began to end.
     pub path: PathKind,
     /// Why it ended.
     pub end: End,

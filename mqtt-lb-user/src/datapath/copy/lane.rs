@@ -119,6 +119,7 @@ impl Lane<'_, '_> {
         }
         Ok(Step::More)
     }
+
     /// The target has taken nothing for `stalled`: that is back-pressure, unless the
     /// source is closing.
     fn wait(

@@ -78,7 +78,9 @@ impl Kernel {
             .map_max_entries("LOCAL_COUNTS", flows)
             .map_max_entries("LOCAL_ARMS", flows)
             .load(OBJECT)
-            .context("loading the kernel programs (needs CAP_BPF and CAP_NET_ADMIN)")?;
+            .context(
+                "loading the kernel programs (needs CAP_BPF, CAP_PERFMON and CAP_NET_ADMIN)",
+            )?;
 
         let socks = SockMap::try_from(take(&mut ebpf, "SOCKS")?)?;
         let flows_map = HashMap::try_from(take(&mut ebpf, "FLOWS")?)?;
@@ -161,7 +163,8 @@ pub(super) fn refused(error: ProgramError) -> anyhow::Error {
         } => {
             debug!("{verifier_log}");
             anyhow::anyhow!(
-                "the kernel refused a program: {io_error} (its reasons at log level debug)"
+                "the kernel refused a program: {io_error} (it needs CAP_BPF, CAP_PERFMON and \
+                 CAP_NET_ADMIN; more at log level debug)"
             )
         }
         error => error.into(),

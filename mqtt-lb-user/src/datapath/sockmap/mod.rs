@@ -93,11 +93,6 @@ impl Sockmap {
             warn!("sockmap.local_brokers: {error:#}");
         }
     }
-
-    /// Flows that have a slot now.
-    pub fn used(&self) -> usize {
-        self.pool.lock().expect("slot pool").used()
-    }
 }
 
 /// Hands the path out to flows.

@@ -45,11 +45,6 @@ impl SlotPool {
     pub fn release(&mut self, flow: u32, now: Instant) {
         self.resting.push_back((now, flow));
     }
-
-    /// Numbers in use.
-    pub fn used(&self) -> usize {
-        self.fresh as usize - self.resting.len()
-    }
 }
 
 #[cfg(test)]
@@ -64,10 +59,8 @@ mod tests {
         assert_eq!(pool.take(start), Some(1));
         assert_eq!(pool.take(start), None);
         pool.release(0, start);
-        assert_eq!(pool.used(), 1);
         assert_eq!(pool.take(start + REST / 2), None);
         assert_eq!(pool.take(start + REST), Some(0));
-        assert_eq!(pool.used(), 2);
     }
 
     #[test]

@@ -119,14 +119,14 @@ impl Slots {
         unsafe { AtomicU32::from_ptr(addr_of_mut!((*slot).n_redirected)).load(Ordering::SeqCst) }
     }
 
-    /// Whether the slot is armed and yet passes: it has stopped by itself.
-    pub fn has_stopped(&self, slot: u32) -> bool {
-        let slot = self.at(slot);
+    /// Whether the slot is armed and yet does not redirect: it has stopped by itself.
+    pub fn has_stopped(&self, index: u32) -> bool {
+        let slot = self.at(index);
         // SAFETY: in bounds and aligned.
         unsafe {
             let arm_at = AtomicU64::from_ptr(addr_of_mut!((*slot).arm_at)).load(Ordering::SeqCst);
             let passed = AtomicU64::from_ptr(addr_of_mut!((*slot).passed)).load(Ordering::SeqCst);
-            arm_at != NEVER && passed != arm_at
+            arm_at != NEVER && (passed != arm_at || self.is_torn(index))
         }
     }
 }
