@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::net::{SocketAddr, TcpStream};
+use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
@@ -10,7 +11,10 @@ use anyhow::{Context, Result};
 
 use super::kept::Kept;
 use super::{free_address, until};
-use crate::paths;
+use crate::{paths, sys};
+
+/// The user and group that own nothing.
+const NOBODY: u32 = 65534;
 
 /// A running broker.
 pub struct Broker {
@@ -35,6 +39,11 @@ impl Broker {
         let program = paths::program("mosquitto").context("mosquitto is not installed")?;
         let mut command = Command::new(program);
         command.arg("-c").arg(&config);
+        if sys::is_root() {
+            // It would do the same by itself, but later: then the kernel would
+            // no longer end it with this process.
+            command.uid(NOBODY).gid(NOBODY);
+        }
         let log = dir.join(format!("{name}.log"));
         let process = Kept::start(&format!("mosquitto {name}"), &mut command, log)?;
         let mut broker = Self {

@@ -7,7 +7,9 @@ mod kept;
 mod lb;
 mod seen;
 
+use std::fs::Permissions;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -32,7 +34,11 @@ pub fn demo(time: Option<Duration>) -> Result<()> {
     setup::setup(true, false)?;
     let binary = build::build(false)?;
     sys::note_interrupts();
-    let dir = tempfile::Builder::new().prefix("mqtt-lb-demo-").tempdir()?;
+    let dir = tempfile::Builder::new()
+        .prefix("mqtt-lb-demo-")
+        // The brokers are another user and read their configuration here.
+        .permissions(Permissions::from_mode(0o711))
+        .tempdir()?;
     let mut brokers = step("three mosquitto brokers", || {
         (1..=3)
             .map(|number| Broker::start(number, dir.path()))
