@@ -7,9 +7,9 @@ use std::path::Path;
 use super::Part;
 use crate::sys;
 
-/// The first release whose sockets can be redirected as the sockmap path does
-/// it: a verdict program without a parser, and `bpf_skc_to_tcp_sock`.
-const OLDEST: (u32, u32) = (5, 10);
+/// The first release that is safe for the sockmap path: the kernel's worker of
+/// earlier ones could send a segment again after a part of it.
+const OLDEST: (u32, u32) = (6, 16);
 
 /// The kernel's parts.
 pub fn parts() -> Vec<Part> {
@@ -18,17 +18,8 @@ pub fn parts() -> Vec<Part> {
         Part::new("kernel", kernel()),
         Part::new("kernel type information (BTF)", btf()),
         Part::new("permission for bpf()", permission()),
-        Part::new(
-            "cgroup2",
-            mount_of("cgroup2", &mounts).ok_or_else(|| {
-                "not mounted; run `mkdir -p /run/cgroup2 && mount -t cgroup2 none /run/cgroup2` as root".into()
-            }),
-        ),
-        Part::new(
-            "bpffs",
-            mount_of("bpf", &mounts)
-                .ok_or_else(|| "not mounted; run `mount -t bpf bpf /sys/fs/bpf` as root".into()),
-        ),
+        Part::new("cgroup2, for sockmap.local_brokers", cgroup2(&mounts)),
+        Part::new("bpffs", Ok(bpffs(&mounts))),
         Part::new("open files", open_files()),
     ]
 }
@@ -69,6 +60,18 @@ fn permission() -> Result<String, String> {
             "{error}; run as root or with CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON"
         )),
     }
+}
+
+fn cgroup2(mounts: &str) -> Result<String, String> {
+    mount_of("cgroup2", mounts).ok_or_else(|| {
+        "not mounted; run `mkdir -p /run/cgroup2 && mount -t cgroup2 none /run/cgroup2` as root"
+            .into()
+    })
+}
+
+/// Programs and maps live and end with the process: nothing is pinned there.
+fn bpffs(mounts: &str) -> String {
+    mount_of("bpf", mounts).unwrap_or_else(|| "not mounted, and not needed".into())
 }
 
 /// Where the first file system of `kind` is mounted.
