@@ -1,10 +1,13 @@
 //! The usual test network: clients, balancer and backends in three namespaces,
 //! each link a veth pair or a bad wire.
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::io::{Read, Write};
+use std::net::{IpAddr, Ipv4Addr, TcpListener, TcpStream};
 
+use crate::brokers::session::Session;
 use crate::ethtool;
 use crate::impair::{Impairment, Relay};
+use crate::mqtt::Connect;
 use crate::netns::{Netns, veth};
 
 /// Where the clients are.
@@ -78,6 +81,22 @@ impl Lab {
             _wires: wires,
         }
     }
+}
+
+/// A client of the balancer at [`FRONT`] and the broker's end of its connection
+/// on `listener`, CONNECT and CONNACK exchanged.
+pub fn pair(lab: &Lab, listener: &TcpListener, client_id: &str) -> (TcpStream, TcpStream) {
+    let mut client = lab.client.connect((FRONT, 1883).into()).expect("connect");
+    client
+        .write_all(&Connect::new(client_id).encode())
+        .expect("CONNECT");
+    let mut broker = Session::accept(listener);
+    broker
+        .stream
+        .write_all(broker.connect.connack())
+        .expect("CONNACK");
+    client.read_exact(&mut [0; 4]).expect("CONNACK");
+    (client, broker.stream)
 }
 
 impl Default for Lab {

@@ -6,11 +6,9 @@ use std::net::{TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
-use mqtt_lb_tests::brokers::session::Session;
 use mqtt_lb_tests::forwarder::{Fault, Forwarder};
-use mqtt_lb_tests::lab::{BACKEND, FRONT, Lab};
+use mqtt_lb_tests::lab::{BACKEND, FRONT, Lab, pair};
 use mqtt_lb_tests::lb::{DataPath, Lb};
-use mqtt_lb_tests::mqtt::Connect;
 use mqtt_lb_tests::require::{Need, met, say};
 use mqtt_lb_tests::stream::pattern::Pattern;
 use mqtt_lb_tests::wait;
@@ -40,22 +38,10 @@ const LIMIT: u64 = ((1 << 20) + 4 * SOCKET) * 4 / 3;
 /// KiB that the balancer itself may grow by: half a MiB for each flow.
 const RSS_KB: u64 = FLOWS * 512;
 
-/// Client and broker end of every flow, CONNECT and CONNACK exchanged.
-fn connect(lab: &Lab, listener: &TcpListener) -> Vec<(TcpStream, TcpStream)> {
-    let one = |n| {
-        let mut client = lab.client.connect((FRONT, 1883).into()).expect("connect");
-        client
-            .write_all(&Connect::new(&format!("slow-{n}")).encode())
-            .expect("CONNECT");
-        let mut broker = Session::accept(listener);
-        broker
-            .stream
-            .write_all(broker.connect.connack())
-            .expect("CONNACK");
-        client.read_exact(&mut [0; 4]).expect("CONNACK");
-        (client, broker.stream)
-    };
-    (0..FLOWS).map(one).collect()
+fn pairs(lab: &Lab, listener: &TcpListener) -> Vec<(TcpStream, TcpStream)> {
+    (0..FLOWS)
+        .map(|n| pair(lab, listener, &format!("slow-{n}")))
+        .collect()
 }
 
 fn pattern(flow: u64) -> Pattern {
@@ -157,7 +143,7 @@ fn slow_reader(path: DataPath, up: bool) {
     let lab = lab();
     let listener = lab.backend.listen((BACKEND, 1001).into());
     let lb = Lb::start(&lab.lb, path, CONFIG);
-    let pairs = connect(&lab, &listener);
+    let pairs = pairs(&lab, &listener);
     let (rss, tcp) = (lb.process.rss_kb(), lab.lb.tcp_memory_kb());
     let (mut rss_peak, mut tcp_peak) = (rss, tcp);
     let most = stall(&pairs, up, || {
@@ -196,7 +182,7 @@ fn a_hoarder_is_noticed() {
     let listener = lab.backend.listen((BACKEND, 1001).into());
     let to = (BACKEND, 1001).into();
     let _forwarder = Forwarder::start(&lab.lb, (FRONT, 1883).into(), to, Fault::Hoard);
-    let most = stall(&connect(&lab, &listener), true, || {});
+    let most = stall(&pairs(&lab, &listener), true, || {});
     assert!(most > LIMIT, "only {most} bytes: the test could not tell");
 }
 

@@ -7,10 +7,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use mqtt_lb_tests::bpf;
-use mqtt_lb_tests::brokers::session::Session;
-use mqtt_lb_tests::lab::{BACKEND, FRONT, Lab};
+use mqtt_lb_tests::lab::{BACKEND, FRONT, Lab, pair};
 use mqtt_lb_tests::lb::{DataPath, Lb};
-use mqtt_lb_tests::mqtt::Connect;
 use mqtt_lb_tests::require::{Need, met, say};
 use mqtt_lb_tests::stream::broker::StreamBroker;
 use mqtt_lb_tests::stream::plan::{Direction, Flow, Pace};
@@ -68,15 +66,9 @@ fn fin_behind_queued_data(path: DataPath) {
     report.assert_intact(&format!("FIN behind queued data, half-close ({path:?})"));
 }
 
-/// A connected pair of ends that has exchanged a byte each way after CONNACK.
-fn pair(lab: &Lab, listener: &TcpListener, n: u32) -> (TcpStream, TcpStream) {
-    let mut client = lab.client.connect((FRONT, 1883).into()).expect("connect");
-    client
-        .write_all(&Connect::new(&format!("c{n}")).encode())
-        .expect("CONNECT");
-    let mut broker = Session::accept(listener).stream;
-    broker.write_all(&[0x20, 2, 0, 0]).expect("CONNACK");
-    client.read_exact(&mut [0; 4]).expect("CONNACK");
+/// A pair of ends that has exchanged a byte each way behind CONNACK.
+fn tried_pair(lab: &Lab, listener: &TcpListener, n: u32) -> (TcpStream, TcpStream) {
+    let (client, broker) = pair(lab, listener, &format!("c{n}"));
     for (from, to) in [(&client, &broker), (&broker, &client)] {
         to.set_read_timeout(Some(STALL)).expect("timeout");
         (&mut &*from).write_all(&[7]).expect("write");
@@ -99,7 +91,7 @@ fn rst_passes(path: DataPath) {
     let listener = lab.backend.listen((BACKEND, 1001).into());
     let lb = Lb::start(&lab.lb, path, CONFIG);
     for n in 0..20 {
-        let (client, broker) = pair(&lab, &listener, n);
+        let (client, broker) = tried_pair(&lab, &listener, n);
         let (gone, mut left) = if n % 2 == 0 {
             (client, broker)
         } else {
@@ -145,12 +137,14 @@ fn kill_9(path: DataPath) {
     let lab = Lab::new();
     let listener = lab.backend.listen((BACKEND, 1001).into());
     let mut lb = Lb::start(&lab.lb, path, CONFIG);
-    let pairs: Vec<_> = (0..50).map(|n| pair(&lab, &listener, n)).collect();
+    let pairs: Vec<_> = (0..50).map(|n| tried_pair(&lab, &listener, n)).collect();
     if path == DataPath::Sockmap {
         let labels = [("path", "sockmap")];
         lb.wait_metric("mqttlb_datapath_flows", &labels, STALL, |flows| {
             flows == 50.0
         });
+        let entries = bpf::entries(lb.process.pid(), "FLOWS");
+        assert_eq!(entries, Some(100), "two entries for each flow");
     }
     assert!(established(&lab) >= 100, "both ends of 50 flows");
     let objects = bpf::held_by(lb.process.pid());

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
+use mqtt_lb_tests::bpf;
 use mqtt_lb_tests::impair::Impairment;
 use mqtt_lb_tests::lab::{BACKEND, FRONT, Lab};
 use mqtt_lb_tests::lb::{DataPath, Lb};
@@ -49,6 +50,7 @@ fn through_balancer<'a>(lab: &'a Lab, path: DataPath, what: &str, flows: Vec<Flo
         .map(|port| StreamBroker::start(&lab.backend, (BACKEND, port).into(), &flows, STALL))
         .into();
     let lb = Lb::start(&lab.lb, path, CONFIG);
+    let fds = lb.process.open_fds();
     let target = SocketAddr::new(FRONT, 1883);
     let report = stream::run(&lab.client, target, &flows, &brokers, STALL);
     report.assert_intact(&format!("{what} ({path:?})"));
@@ -71,6 +73,14 @@ fn through_balancer<'a>(lab: &'a Lab, path: DataPath, what: &str, flows: Vec<Flo
         &[],
         Duration::from_secs(10),
         nothing,
+    );
+    if path != DataPath::Copy {
+        let entries = bpf::entries(lb.process.pid(), "FLOWS");
+        assert_eq!(entries, Some(0), "entries of flows that are gone");
+    }
+    assert!(
+        lb.process.open_fds() < fds + 20,
+        "descriptors of flows that are gone"
     );
 
     // Where the flows ended, as their log lines say.
