@@ -19,14 +19,14 @@ use crate::{LOCAL_ARMS, LOCAL_COUNTS, SLOTS, SOCKS};
 #[inline(always)]
 pub fn verdict(ctx: &SkMsgContext) -> u32 {
     let key = key(ctx);
-    let Some(count) = LOCAL_COUNTS.get_ptr_mut(&key) else {
+    let Some(count) = LOCAL_COUNTS.get_ptr_mut(key) else {
         return SK_PASS;
     };
     // SAFETY: live map values; `count` has one writer, the holder of the
     // broker's socket lock, and `arm` is only ever replaced as a whole.
     unsafe {
         let sent = addr_of_mut!((*count).sent);
-        if let Some(arm) = LOCAL_ARMS.get_ptr(&key) {
+        if let Some(arm) = LOCAL_ARMS.get_ptr(key) {
             let client = (*arm).client;
             let armed = addr_of!((*arm).arm_at).read_volatile() == sent.read_volatile();
             if armed && SOCKS.redirect_msg(ctx, client, 0) == i64::from(SK_PASS) {

@@ -27,12 +27,10 @@ static BALANCER_NETNS: u64 = 0;
 pub fn observe(ctx: &SockOpsContext) {
     match ctx.op() {
         BPF_SOCK_OPS_PASSIVE_ESTABLISHED_CB => enter(ctx),
-        BPF_SOCK_OPS_STATE_CB => {
-            if ctx.arg(1) == BPF_TCP_CLOSE {
-                let key = key(ctx);
-                let _ = LOCAL_COUNTS.remove(&key);
-                let _ = LOCAL_ARMS.remove(&key);
-            }
+        BPF_SOCK_OPS_STATE_CB if ctx.arg(1) == BPF_TCP_CLOSE => {
+            let key = key(ctx);
+            let _ = LOCAL_COUNTS.remove(key);
+            let _ = LOCAL_ARMS.remove(key);
         }
         _ => {}
     }
@@ -42,7 +40,7 @@ pub fn observe(ctx: &SockOpsContext) {
 #[inline(always)]
 fn enter(ctx: &SockOpsContext) {
     let port = ctx.local_port();
-    if LOCAL_PORTS.get_ptr(&port).is_none() {
+    if LOCAL_PORTS.get_ptr(port).is_none() {
         return;
     }
     let mut key = key(ctx);
@@ -50,10 +48,7 @@ fn enter(ctx: &SockOpsContext) {
     if key.netns != unsafe { core::ptr::from_ref(&BALANCER_NETNS).read_volatile() } {
         return;
     }
-    if LOCAL_COUNTS
-        .insert(&key, &LocalCount::default(), 0)
-        .is_err()
-    {
+    if LOCAL_COUNTS.insert(key, LocalCount::default(), 0).is_err() {
         return;
     }
     // SAFETY: the context is valid for the whole run, and nothing else refers to it.
@@ -62,7 +57,7 @@ fn enter(ctx: &SockOpsContext) {
         .update(&mut key, ops, u64::from(BPF_NOEXIST))
         .is_ok();
     if !entered || ctx.set_cb_flags(BPF_SOCK_OPS_STATE_CB_FLAG as i32).is_err() {
-        let _ = LOCAL_COUNTS.remove(&key);
+        let _ = LOCAL_COUNTS.remove(key);
     }
 }
 

@@ -53,7 +53,7 @@ pub fn verdict(ctx: &SkBuffContext) -> u32 {
     // SAFETY: the context is valid for the whole run.
     let cookie = unsafe { bpf_get_socket_cookie(ctx.as_ptr()) };
     // SAFETY: the value is a plain number, copied at once.
-    let Some(&index) = (unsafe { FLOWS.get(&cookie) }) else {
+    let Some(&index) = (unsafe { FLOWS.get(cookie) }) else {
         return SK_PASS;
     };
     let Some(slot) = SLOTS.get_ptr_mut(index) else {
@@ -156,7 +156,7 @@ unsafe fn is_peer_full(slot: *mut Slot, index: u32) -> bool {
             addr_of!((*slot).base).read_volatile() + addr_of!((*slot).redirected).read_volatile();
         let look_at = addr_of_mut!((*slot).look_at);
         let segments = addr_of!((*slot).n_redirected).read_volatile();
-        if sent < look_at.read_volatile() && segments % LOOK_SEGMENTS != 0 {
+        if sent < look_at.read_volatile() && !segments.is_multiple_of(LOOK_SEGMENTS) {
             return false;
         }
         let key = peer(index);
