@@ -74,6 +74,11 @@ pub fn verdict(ctx: &SkBuffContext) -> u32 {
         return SK_DROP;
     }
     let len = u64::from(ctx.len());
+    if len == 0 {
+        // Nothing new but a FIN, which the socket knows already. Redirected, an
+        // empty segment breaks the peer: the worker takes it for EPIPE.
+        return SK_DROP;
+    }
 
     // SAFETY: `slot` is a live map value; see the module comment for who writes what.
     unsafe {
