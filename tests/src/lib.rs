@@ -15,6 +15,7 @@ pub mod metrics;
 pub mod mqtt;
 pub mod netns;
 pub mod process;
+pub mod rawtcp;
 pub mod require;
 pub mod rng;
 pub mod solo;
