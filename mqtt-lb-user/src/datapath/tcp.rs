@@ -1,8 +1,7 @@
 //! What the kernel tells about one TCP socket: position, cookie, queues.
 
 use std::io;
-use std::net::TcpStream;
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsFd, AsRawFd as _};
 use std::time::Duration;
 
 use socket2::SockRef;
@@ -18,13 +17,13 @@ const BYTES_ACKED: usize = 120;
 /// Bytes the peer has acknowledged (RFC 4898 tcpEStatsAppHCThruOctetsAcked), and
 /// one more for the SYN on a socket that has connected. Takes the socket's lock, so
 /// every verdict that ran on it before has finished (`tcp_get_info`, `lock_sock_fast`).
-pub fn bytes_acked(socket: &TcpStream) -> io::Result<u64> {
+pub fn bytes_acked(socket: &impl AsFd) -> io::Result<u64> {
     let mut raw = [0u8; BYTES_ACKED + 8];
     let mut len = raw.len() as libc::socklen_t;
     // SAFETY: the buffer outlives the call and `len` is its size.
     let result = unsafe {
         libc::getsockopt(
-            socket.as_raw_fd(),
+            socket.as_fd().as_raw_fd(),
             libc::IPPROTO_TCP,
             libc::TCP_INFO,
             raw.as_mut_ptr().cast(),
@@ -50,7 +49,7 @@ pub fn bytes_acked(socket: &TcpStream) -> io::Result<u64> {
 /// `tcpi_bytes_sent` would not do, a segment that the local queue refused and that
 /// is sent again counts twice. Not to be asked after this socket's own FIN, which
 /// counts as well.
-pub fn position(socket: &TcpStream, side: Side) -> io::Result<u64> {
+pub fn position(socket: &impl AsFd, side: Side) -> io::Result<u64> {
     let syn = match side {
         Side::Client => 0,
         Side::Backend => 1,
@@ -61,7 +60,7 @@ pub fn position(socket: &TcpStream, side: Side) -> io::Result<u64> {
 
 /// Makes room in the socket's send buffer for `bytes`, never less than there is.
 /// A privileged process may pass the limit of the host (`net.core.wmem_max`).
-pub fn reserve_send_buffer(socket: &TcpStream, bytes: usize) -> io::Result<()> {
+pub fn reserve_send_buffer(socket: &impl AsFd, bytes: usize) -> io::Result<()> {
     let socket = SockRef::from(socket);
     if socket.send_buffer_size()? >= bytes {
         return Ok(());
@@ -71,7 +70,7 @@ pub fn reserve_send_buffer(socket: &TcpStream, bytes: usize) -> io::Result<()> {
     // SAFETY: the value outlives the call and its size is given.
     let result = unsafe {
         libc::setsockopt(
-            socket.as_raw_fd(),
+            socket.as_fd().as_raw_fd(),
             libc::SOL_SOCKET,
             libc::SO_SNDBUFFORCE,
             (&raw const half).cast(),
@@ -86,22 +85,18 @@ pub fn reserve_send_buffer(socket: &TcpStream, bytes: usize) -> io::Result<()> {
 }
 
 /// The socket's cookie: unique until the next boot, over all namespaces.
-pub fn cookie(socket: &TcpStream) -> io::Result<u64> {
+pub fn cookie(socket: &impl AsFd) -> io::Result<u64> {
     socket_option(socket, libc::SOL_SOCKET, SO_COOKIE)
 }
 
 /// A socket option whose value is one 64-bit number.
-pub fn socket_option(
-    socket: &impl AsRawFd,
-    level: libc::c_int,
-    name: libc::c_int,
-) -> io::Result<u64> {
+pub fn socket_option(socket: &impl AsFd, level: libc::c_int, name: libc::c_int) -> io::Result<u64> {
     let mut value = 0u64;
     let mut len = size_of::<u64>() as libc::socklen_t;
     // SAFETY: the value outlives the call and `len` is its size.
     let result = unsafe {
         libc::getsockopt(
-            socket.as_raw_fd(),
+            socket.as_fd().as_raw_fd(),
             level,
             name,
             (&raw mut value).cast(),
@@ -116,10 +111,10 @@ pub fn socket_option(
 }
 
 /// Bytes the peer has not acknowledged (SIOCOUTQ).
-pub fn unacknowledged(socket: &TcpStream) -> io::Result<u32> {
+pub fn unacknowledged(socket: &impl AsFd) -> io::Result<u32> {
     let mut bytes: libc::c_int = 0;
     // SAFETY: SIOCOUTQ (the same number as TIOCOUTQ) writes one int.
-    let result = unsafe { libc::ioctl(socket.as_raw_fd(), libc::TIOCOUTQ, &mut bytes) };
+    let result = unsafe { libc::ioctl(socket.as_fd().as_raw_fd(), libc::TIOCOUTQ, &mut bytes) };
     if result == 0 {
         Ok(bytes.max(0) as u32)
     } else {
@@ -128,7 +123,7 @@ pub fn unacknowledged(socket: &TcpStream) -> io::Result<u32> {
 }
 
 /// Makes the coming close send a RST, as the other side of the flow did.
-pub fn reset_on_close(socket: &TcpStream) -> io::Result<()> {
+pub fn reset_on_close(socket: &impl AsFd) -> io::Result<()> {
     SockRef::from(socket).set_linger(Some(Duration::ZERO))
 }
 
@@ -136,7 +131,7 @@ pub fn reset_on_close(socket: &TcpStream) -> io::Result<()> {
 mod tests {
     use super::*;
     use std::io::{Read, Write};
-    use std::net::TcpListener;
+    use std::net::{TcpListener, TcpStream};
 
     fn pair() -> (TcpStream, TcpStream) {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();

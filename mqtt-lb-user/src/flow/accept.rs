@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use socket2::SockRef;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tracing::warn;
@@ -25,7 +26,13 @@ pub async fn accept(
     mut closing: watch::Receiver<bool>,
 ) {
     let mut short = false;
+    let mut keepalive = None;
     loop {
+        inherit(
+            &socket,
+            &mut keepalive,
+            shared.config.load().timeouts.tcp_keepalive,
+        );
         let accepted = tokio::select! {
             accepted = socket.accept() => accepted,
             _ = closing.wait_for(|closing| *closing) => break,
@@ -49,6 +56,20 @@ pub async fn accept(
     if let Err(error) = empty(socket, &listener, &shared) {
         warn!("listener {}: the last clients: {error}", listener.name);
     }
+}
+
+/// Sets on the listening socket what every accepted one inherits (`sk_clone_lock`),
+/// which spares system calls per client. Again only when the setting has changed.
+fn inherit(socket: &TcpListener, set: &mut Option<Duration>, keepalive: Duration) {
+    if *set == Some(keepalive) {
+        return;
+    }
+    *set = Some(keepalive);
+    let listener = SockRef::from(socket);
+    // Without them clients are served all the same, a dead one is noticed later.
+    let _ = listener.set_tcp_nodelay(true);
+    let _ = listener.set_keepalive(!keepalive.is_zero());
+    let _ = set_keepalive(socket, keepalive);
 }
 
 /// Accepts who is in the kernel's queue, whether the runtime has noticed or not.
@@ -88,9 +109,6 @@ fn admit(stream: TcpStream, peer: SocketAddr, listener: &Arc<Listener>, shared: 
         listener.metrics.refused("max_pending");
         return;
     };
-    // A client that is gone already is found out by its first read.
-    let _ = stream.set_nodelay(true);
-    let _ = set_keepalive(&stream, config.timeouts.tcp_keepalive);
     let accepted = Accepted {
         stream,
         peer: SocketAddr::new(peer.ip().to_canonical(), peer.port()),

@@ -3,6 +3,7 @@
 
 use std::future::{Future as _, poll_fn};
 use std::io;
+use std::os::fd::AsFd;
 use std::pin::pin;
 use std::task::{Poll, ready};
 use std::time::{Duration, Instant};
@@ -19,7 +20,7 @@ use super::sniff::Rest;
 use super::watch::Watched;
 use crate::config::{Config, PathKind};
 use crate::datapath::copy::{Exit, Outcome, Pump, Settings};
-use crate::datapath::{Directions, Ends, OnPath, Policy, Refusal, Return, Side};
+use crate::datapath::{Directions, OnPath, Policy, Refusal, Return, Side};
 use crate::session::End;
 
 /// Relays until the flow is over. `rest` is what of a long CONNECT has yet to come.
@@ -51,10 +52,8 @@ pub(super) async fn relay(
     };
     flow.dirs.up.read = sniffed;
     flow.dirs.up.written = written;
-    let end = match into_ends(client, stream) {
-        Ok(ends) => flow.run(ends, shared, record).await,
-        Err(error) => Err(error),
-    };
+    let pump = Pump::new(client, stream, flow.settings);
+    let end = flow.run(pump, shared, record).await;
     drop(lease);
     flow.watched.account(&flow.dirs);
     record.connack(flow.watched.connack());
@@ -62,13 +61,6 @@ pub(super) async fn relay(
     end.unwrap_or_else(|error| {
         debug!("registering the sockets of a flow: {error}");
         End::ClientAborted
-    })
-}
-
-fn into_ends(client: TcpStream, backend: TcpStream) -> io::Result<Ends> {
-    Ok(Ends {
-        client: client.into_std()?,
-        backend: backend.into_std()?,
     })
 }
 
@@ -83,26 +75,25 @@ struct Flow {
 impl Flow {
     async fn run(
         &mut self,
-        mut ends: Ends,
+        mut pump: Pump,
         shared: &Shared,
         record: &mut Record,
     ) -> io::Result<End> {
         let mut place = OnPath::start(&shared.paths);
         let mut offload = shared.paths.flow();
         loop {
-            let pump = Pump::new(ends, self.settings)?;
-            match self.copy(&pump).await {
+            match self.copy(&mut pump).await {
                 Ok(Exit::Quiet) => {}
                 Ok(Exit::Over(outcome)) => return Ok(self.over(pump, outcome).await),
                 Err(end) => {
-                    self.cut(&pump.into_ends());
+                    self.cut(pump.socket(Side::Client), pump.socket(Side::Backend));
                     return Ok(end);
                 }
             }
-            ends = pump.into_ends();
             let (Some(path), Some(kind)) = (&mut offload, shared.paths.offload_kind()) else {
                 continue;
             };
+            let ends = pump.into_ends()?;
             match path.enter(&ends, &mut self.dirs) {
                 Ok(()) => {
                     place.move_to(kind, "quiet");
@@ -114,7 +105,7 @@ impl Flow {
                     };
                     path.leave(&ends, &mut self.dirs);
                     let Some(reason) = back else {
-                        self.cut(&ends);
+                        self.cut(&ends.client, &ends.backend);
                         return Ok(End::Shutdown);
                     };
                     place.move_to(PathKind::Copy, reason.reason());
@@ -129,6 +120,7 @@ impl Flow {
                 }
             }
             self.watched.account(&self.dirs);
+            pump = Pump::resume(ends, self.settings)?;
         }
     }
 
@@ -141,7 +133,7 @@ impl Flow {
     }
 
     /// Copies until the flow is quiet or over; `Err` when it has to end early.
-    async fn copy(&mut self, pump: &Pump) -> Result<Exit, End> {
+    async fn copy(&mut self, pump: &mut Pump) -> Result<Exit, End> {
         let mut stop = self.stop.clone();
         let mut alarm = pin!(tokio::time::sleep(Duration::ZERO));
         let copying = poll_fn(|cx| {
@@ -188,7 +180,7 @@ impl Flow {
                 }
             }
             Outcome::Stalled(_) => {
-                self.cut(&pump.into_ends());
+                self.cut(pump.socket(Side::Client), pump.socket(Side::Backend));
                 End::DrainTimeout
             }
         }
@@ -196,14 +188,12 @@ impl Flow {
 
     /// Before the sockets are closed early: a side that is owed bytes gets a reset,
     /// lest it take the cut stream for a whole one.
-    fn cut(&self, ends: &Ends) {
-        for (direction, target) in [
-            (&self.dirs.up, Side::Backend),
-            (&self.dirs.down, Side::Client),
-        ] {
-            if direction.owes() {
-                abort::reset(ends, target);
-            }
+    fn cut(&self, client: &impl AsFd, backend: &impl AsFd) {
+        if self.dirs.up.owes() {
+            abort::reset(backend);
+        }
+        if self.dirs.down.owes() {
+            abort::reset(client);
         }
     }
 }

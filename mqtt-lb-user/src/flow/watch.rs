@@ -56,11 +56,18 @@ impl Watched {
     /// Brings the byte metrics up to date.
     pub(super) fn account(&mut self, dirs: &Directions) {
         let (up, down) = (dirs.up.total(), dirs.down.total());
-        self.metrics.bytes.up.inc_by(up - self.accounted.0);
-        self.metrics.bytes.down.inc_by(down - self.accounted.1);
+        // All threads share these counters: they are left alone where nothing changed.
+        if up != self.accounted.0 {
+            self.metrics.bytes.up.inc_by(up - self.accounted.0);
+        }
+        if down != self.accounted.1 {
+            self.metrics.bytes.down.inc_by(down - self.accounted.1);
+        }
         self.accounted = (up, down);
         let buffered = (dirs.up.pending().len() + dirs.down.pending().len()) as i64;
-        self.metrics.buffered.inc_by(buffered - self.buffered);
+        if buffered != self.buffered {
+            self.metrics.buffered.inc_by(buffered - self.buffered);
+        }
         self.buffered = buffered;
     }
 }

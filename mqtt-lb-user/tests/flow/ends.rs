@@ -96,10 +96,7 @@ pub async fn closed(stream: &mut TcpStream) {
 
 /// Waits until the balancer's host has everything that was sent.
 pub async fn acknowledged(stream: &TcpStream) {
-    let queued = || {
-        let socket = stream.as_fd().try_clone_to_owned().unwrap();
-        tcp::unacknowledged(&socket.into()).unwrap()
-    };
+    let queued = || tcp::unacknowledged(stream).unwrap();
     until("the acknowledgement", || queued() == 0).await;
 }
 

@@ -1,10 +1,11 @@
 //! One direction's turn: read, show, write, and what the source's end means.
 
-use std::net::{Shutdown, TcpStream};
+use std::net::Shutdown;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-use tokio::io::unix::AsyncFd;
+use socket2::SockRef;
+use tokio::net::TcpStream;
 
 use super::Outcome;
 use super::socket::{is_hung_up, poll_read, poll_write};
@@ -33,8 +34,8 @@ impl Lane<'_, '_> {
     /// Moves bytes of one direction until it has to wait or has had its turn.
     pub(super) fn drive(
         &mut self,
-        source: &AsyncFd<TcpStream>,
-        target: &AsyncFd<TcpStream>,
+        source: &mut TcpStream,
+        target: &mut TcpStream,
         direction: &mut Direction,
         from: Side,
         observe: &mut dyn FnMut(&[u8]),
@@ -47,8 +48,7 @@ impl Lane<'_, '_> {
             direction.failed |= direction.is_torn();
             if let Some(backlog) = &mut direction.backlog {
                 let now = Instant::now();
-                let position =
-                    tcp::position(target.get_ref(), to).map_err(|_| Outcome::Aborted(to))?;
+                let position = tcp::position(target, to).map_err(|_| Outcome::Aborted(to))?;
                 if backlog.observe(position, now) {
                     direction.backlog = None;
                 } else {
@@ -60,8 +60,8 @@ impl Lane<'_, '_> {
                     Poll::Ready(Ok(n)) => direction.took(n),
                     Poll::Ready(Err(_)) => return Err(Outcome::Aborted(to)),
                     Poll::Pending => {
-                        let queued = tcp::unacknowledged(target.get_ref())
-                            .map_err(|_| Outcome::Aborted(to))?;
+                        let queued =
+                            tcp::unacknowledged(target).map_err(|_| Outcome::Aborted(to))?;
                         let stuck = direction.refused(queued, Instant::now());
                         return self.wait(stuck, source, to);
                     }
@@ -73,11 +73,14 @@ impl Lane<'_, '_> {
             }
             if direction.eof {
                 // The target may be gone already; its own direction says so.
-                let _ = target.get_ref().shutdown(Shutdown::Write);
+                let _ = SockRef::from(&*target).shutdown(Shutdown::Write);
                 direction.finished = true;
                 continue;
             }
-            let n = match poll_read(source, self.cx, self.scratch, &mut direction.drained) {
+            // Only a hand-over needs the socket's own word that nothing is left.
+            let exact = self.policy.wants_offload();
+            let drained = &mut direction.drained;
+            let n = match poll_read(source, self.cx, self.scratch, drained, exact) {
                 Poll::Ready(Ok(0)) if direction.has_stragglers() => {
                     if direction.awaits_stragglers(Instant::now(), self.drain) {
                         return Ok(Step::Idle);
@@ -122,13 +125,8 @@ impl Lane<'_, '_> {
 
     /// The target has taken nothing for `stalled`: that is back-pressure, unless the
     /// source is closing.
-    fn wait(
-        &self,
-        stalled: Duration,
-        source: &AsyncFd<TcpStream>,
-        to: Side,
-    ) -> Result<Step, Outcome> {
-        if stalled >= self.drain && is_hung_up(source.get_ref()) {
+    fn wait(&self, stalled: Duration, source: &TcpStream, to: Side) -> Result<Step, Outcome> {
+        if stalled >= self.drain && is_hung_up(source) {
             Err(Outcome::Stalled(to))
         } else {
             Ok(Step::Idle)

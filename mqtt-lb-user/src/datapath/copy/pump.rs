@@ -1,14 +1,13 @@
 //! The byte pump: drives both directions of one flow from one task.
 
-use std::io::{self, Read};
-use std::net::TcpStream;
+use std::io;
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
-use tokio::io::unix::AsyncFd;
+use tokio::net::TcpStream;
 
 use super::lane::{Lane, Step};
-use super::socket::poll_write;
+use super::socket::{poll_write, read_now};
 use super::with_scratch;
 use crate::datapath::{Direction, Directions, Ends, Policy, Side, tcp};
 
@@ -53,40 +52,47 @@ pub trait Observer {
 
 /// Both sockets registered with the runtime, for as long as userspace copies.
 pub struct Pump {
-    client: AsyncFd<TcpStream>,
-    backend: AsyncFd<TcpStream>,
+    client: TcpStream,
+    backend: TcpStream,
     settings: Settings,
 }
 
 impl Pump {
-    /// Registers both sockets with the runtime.
-    pub fn new(ends: Ends, settings: Settings) -> io::Result<Self> {
-        // SAFETY: a TcpStream keeps its descriptor for as long as it lives, and
-        // AsyncFd owns it.
-        let (client, backend) = unsafe {
-            (
-                AsyncFd::register(ends.client),
-                AsyncFd::register(ends.backend),
-            )
-        };
-        Ok(Self {
-            client: client?,
-            backend: backend?,
+    /// Copies between two sockets of this thread's runtime.
+    pub fn new(client: TcpStream, backend: TcpStream, settings: Settings) -> Self {
+        Self {
+            client,
+            backend,
             settings,
-        })
+        }
+    }
+
+    /// Registers sockets that come back from a faster path.
+    pub fn resume(ends: Ends, settings: Settings) -> io::Result<Self> {
+        let client = TcpStream::from_std(ends.client)?;
+        let backend = TcpStream::from_std(ends.backend)?;
+        Ok(Self::new(client, backend, settings))
     }
 
     /// Gives the sockets back, no longer registered.
-    pub fn into_ends(self) -> Ends {
-        Ends {
-            client: self.client.into_inner(),
-            backend: self.backend.into_inner(),
+    pub fn into_ends(self) -> io::Result<Ends> {
+        Ok(Ends {
+            client: self.client.into_std()?,
+            backend: self.backend.into_std()?,
+        })
+    }
+
+    /// The socket of one side.
+    pub fn socket(&self, side: Side) -> &TcpStream {
+        match side {
+            Side::Client => &self.client,
+            Side::Backend => &self.backend,
         }
     }
 
     /// Moves bytes until the flow is over or quiet.
     pub fn poll(
-        &self,
+        &mut self,
         cx: &mut Context<'_>,
         dirs: &mut Directions,
         policy: &mut Policy,
@@ -99,7 +105,7 @@ impl Pump {
                 policy,
                 drain: self.settings.drain,
             };
-            let (client, backend) = (&self.client, &self.backend);
+            let (client, backend) = (&mut self.client, &mut self.backend);
             let up = lane.drive(client, backend, &mut dirs.up, Side::Client, &mut |_| {});
             observer.up(dirs.up.read);
             let down = lane.drive(
@@ -146,17 +152,17 @@ impl Pump {
     /// After `Aborted(side)`: writes on what that side sent before, so that the
     /// other side gets it ahead of the reset. Ready when nothing is left to write.
     pub fn poll_flush(
-        &self,
+        &mut self,
         cx: &mut Context<'_>,
         dirs: &mut Directions,
         aborted: Side,
     ) -> Poll<io::Result<()>> {
         let (source, target, direction) = match aborted {
-            Side::Client => (&self.client, &self.backend, &mut dirs.up),
-            Side::Backend => (&self.backend, &self.client, &mut dirs.down),
+            Side::Client => (&self.client, &mut self.backend, &mut dirs.up),
+            Side::Backend => (&self.backend, &mut self.client, &mut dirs.down),
         };
         if let Some(backlog) = &mut direction.backlog {
-            let position = tcp::position(target.get_ref(), aborted.other())?;
+            let position = tcp::position(target, aborted.other())?;
             if !backlog.observe(position, Instant::now()) {
                 return Poll::Pending;
             }
@@ -168,7 +174,7 @@ impl Pump {
                 direction.took(n);
             }
             let n = with_scratch(self.settings.buffer, |scratch| {
-                let n = source.get_ref().read(scratch).unwrap_or(0);
+                let n = read_now(source, scratch).unwrap_or(0);
                 direction.keep(&scratch[..n]);
                 n
             });

@@ -1,11 +1,13 @@
 //! Reading and writing a socket that is registered with the runtime.
 
-use std::io::{self, ErrorKind, Read, Write};
-use std::net::TcpStream;
-use std::os::fd::AsRawFd;
+use std::io::{self, ErrorKind, Read as _};
+use std::os::fd::AsRawFd as _;
+use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use tokio::io::unix::AsyncFd;
+use socket2::SockRef;
+use tokio::io::{AsyncRead as _, AsyncWrite as _, ReadBuf};
+use tokio::net::TcpStream;
 
 /// Whether the peer of this socket has closed or reset it.
 pub(super) fn is_hung_up(socket: &TcpStream) -> bool {
@@ -18,56 +20,57 @@ pub(super) fn is_hung_up(socket: &TcpStream) -> bool {
     unsafe { libc::poll(&mut poll, 1, 0) > 0 }
 }
 
-/// Reads, and keeps `drained` true to what the socket itself has said.
+/// Reads. `drained` says afterwards whether the socket itself has said that there is
+/// nothing more; with `exact` it is asked when the runtime believes so.
 ///
-/// The runtime may call a socket not ready that has bytes: just after it was
-/// registered, or when the task has used up its budget.
+/// The runtime takes a read that is shorter than the buffer for the end of what there
+/// is, which spares a system call, and calls a socket not ready that was just
+/// registered, or when the task has used up its budget: good enough to wait, not to
+/// hand over.
 pub(super) fn poll_read(
-    socket: &AsyncFd<TcpStream>,
+    socket: &mut TcpStream,
     cx: &mut Context<'_>,
     buffer: &mut [u8],
     drained: &mut bool,
+    exact: bool,
 ) -> Poll<io::Result<usize>> {
+    let mut read = ReadBuf::new(buffer);
+    if let Poll::Ready(result) = Pin::new(&mut *socket).poll_read(cx, &mut read) {
+        *drained = false;
+        return Poll::Ready(result.map(|()| read.filled().len()));
+    }
+    if !exact || *drained {
+        return Poll::Pending;
+    }
+    match read_now(socket, buffer) {
+        Err(error) if error.kind() == ErrorKind::WouldBlock => {
+            *drained = true;
+            Poll::Pending
+        }
+        result => Poll::Ready(result),
+    }
+}
+
+/// Reads what is there, whatever the runtime believes.
+pub(super) fn read_now(socket: &TcpStream, buffer: &mut [u8]) -> io::Result<usize> {
     loop {
-        let result = match socket.poll_read_ready(cx)? {
-            Poll::Ready(mut guard) => match guard.try_io(|socket| socket.get_ref().read(buffer)) {
-                Ok(result) => result,
-                Err(_would_block) => {
-                    *drained = true;
-                    continue;
-                }
-            },
-            Poll::Pending if *drained => return Poll::Pending,
-            Poll::Pending => match socket.get_ref().read(buffer) {
-                Err(error) if error.kind() == ErrorKind::WouldBlock => {
-                    *drained = true;
-                    return Poll::Pending;
-                }
-                result => result,
-            },
-        };
-        match result {
+        match (&*SockRef::from(socket)).read(buffer) {
             Err(error) if error.kind() == ErrorKind::Interrupted => {}
-            result => {
-                *drained = false;
-                return Poll::Ready(result);
-            }
+            result => return result,
         }
     }
 }
 
 /// Writes, as far as the socket takes it.
 pub(super) fn poll_write(
-    socket: &AsyncFd<TcpStream>,
+    socket: &mut TcpStream,
     cx: &mut Context<'_>,
     bytes: &[u8],
 ) -> Poll<io::Result<usize>> {
     loop {
-        let mut guard = ready!(socket.poll_write_ready(cx))?;
-        match guard.try_io(|socket| socket.get_ref().write(bytes)) {
-            Ok(Err(error)) if error.kind() == ErrorKind::Interrupted => {}
-            Ok(result) => return Poll::Ready(result),
-            Err(_would_block) => {}
+        match ready!(Pin::new(&mut *socket).poll_write(cx, bytes)) {
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            result => return Poll::Ready(result),
         }
     }
 }
