@@ -3,7 +3,6 @@
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
-use std::os::fd::AsFd as _;
 use std::time::Duration;
 
 use mqtt_lb_user::datapath::tcp;
