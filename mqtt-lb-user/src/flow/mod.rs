@@ -24,7 +24,7 @@ use crate::session::End;
 use dial::Routed;
 use record::Record;
 use shared::{Open, Pending};
-use sniff::Sniffed;
+use sniff::{Fault, Sniffed};
 
 /// A client that has just been accepted, with its places in the counts.
 struct Accepted {
@@ -71,7 +71,19 @@ async fn run(
         Err(end) => return end,
     };
     let rest = sniffed.rest(deadline, pending);
-    relay::relay(stream, routed, rest, &config, shared, record).await
+    match relay::relay(stream, routed, rest, &config, shared, record).await {
+        End::ConnectTimeout => refuse(&Fault::Timeout, peer, listener),
+        end => end,
+    }
+}
+
+/// Counts and logs a client without a CONNECT, when it is the balancer that gives up.
+fn refuse(fault: &Fault, peer: SocketAddr, listener: &Listener) -> End {
+    if let Some(reason) = fault.reason() {
+        listener.metrics.refused(reason);
+        info!("listener {}: client {peer} refused: {fault}", listener.name);
+    }
+    fault.end()
 }
 
 /// Brings the client's CONNECT to a backend.
@@ -91,13 +103,7 @@ async fn arrive(
         .ok_or(End::NoBackend)?;
     record.pool(&pool.name);
     let sniffed = sniff::connect(stream, &config.limits, deadline).await;
-    let sniffed = sniffed.map_err(|fault| {
-        if let Some(reason) = fault.reason() {
-            listener.metrics.refused(reason);
-            info!("listener {}: client {peer} refused: {fault}", listener.name);
-        }
-        fault.end()
-    })?;
+    let sniffed = sniffed.map_err(|fault| refuse(&fault, peer, listener))?;
     record.sniffed(&sniffed);
     let key = dial::Key::of(&sniffed, pool.settings().empty_client_id, peer).ok_or_else(|| {
         listener.metrics.refused("empty_client_id");

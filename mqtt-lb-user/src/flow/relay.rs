@@ -43,7 +43,7 @@ pub(super) async fn relay(
     let mut flow = Flow {
         dirs: Directions::default(),
         policy: Policy::new(shared.paths.policy(), now),
-        watched: Watched::new(now + config.timeouts.connack, rest, &shared.metrics),
+        watched: Watched::new(config.timeouts.connack, rest, &shared.metrics),
         settings: Settings {
             buffer: config.limits.copy_buffer,
             drain: config.timeouts.drain,

@@ -70,7 +70,7 @@ impl Fault {
     pub(super) fn end(&self) -> End {
         match self {
             Self::Refused(refusal) => End::Refused(refusal.reason()),
-            Self::Timeout => End::TimedOut,
+            Self::Timeout => End::ConnectTimeout,
             Self::Closed => End::ClientClosed,
             Self::Broken(_) => End::ClientAborted,
         }

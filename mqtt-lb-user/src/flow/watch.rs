@@ -2,7 +2,7 @@
 //! the CONNACK, and the bytes for the metrics.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::answer::Answer;
 use super::sniff::Rest;
@@ -14,6 +14,7 @@ use crate::session::End;
 /// The observer of one flow.
 pub(super) struct Watched {
     answer: Answer,
+    connack: Duration,
     connack_due: Instant,
     rest: Option<Rest>,
     metrics: Arc<Metrics>,
@@ -22,11 +23,13 @@ pub(super) struct Watched {
 }
 
 impl Watched {
-    /// A flow whose CONNECT has just been written to the backend.
-    pub(super) fn new(connack_due: Instant, rest: Option<Rest>, metrics: &Arc<Metrics>) -> Self {
+    /// A flow whose CONNECT has just been written to the backend, but for the
+    /// `rest`. The answer may take `connack` from the end of the CONNECT.
+    pub(super) fn new(connack: Duration, rest: Option<Rest>, metrics: &Arc<Metrics>) -> Self {
         Self {
             answer: Answer::new(),
-            connack_due,
+            connack,
+            connack_due: Instant::now() + connack,
             rest,
             metrics: metrics.clone(),
             accounted: (0, 0),
@@ -39,18 +42,26 @@ impl Watched {
         self.answer.code()
     }
 
-    /// The next of the deadlines that are still open.
-    pub(super) fn next_deadline(&self) -> Option<Instant> {
-        let connack = self.answer.is_waiting().then_some(self.connack_due);
-        let rest = self.rest.as_ref().map(|rest| rest.deadline);
-        connack.into_iter().chain(rest).min()
+    /// When the flow ends if nothing comes, and how.
+    fn deadline(&self) -> Option<(Instant, End)> {
+        match &self.rest {
+            Some(rest) => Some((rest.deadline, End::ConnectTimeout)),
+            None => self
+                .answer
+                .is_waiting()
+                .then_some((self.connack_due, End::ConnackTimeout)),
+        }
     }
 
-    /// How the flow ends when a deadline has passed.
+    /// When [`Watched::overdue`] has to be asked next.
+    pub(super) fn next_deadline(&self) -> Option<Instant> {
+        self.deadline().map(|(at, _)| at)
+    }
+
+    /// How the flow ends when its deadline has passed.
     pub(super) fn overdue(&self, now: Instant) -> Option<End> {
-        self.next_deadline()
-            .is_some_and(|deadline| deadline <= now)
-            .then_some(End::TimedOut)
+        self.deadline()
+            .and_then(|(at, end)| (at <= now).then_some(end))
     }
 
     /// Brings the byte metrics up to date.
@@ -82,6 +93,7 @@ impl Observer for Watched {
     fn up(&mut self, total: u64) {
         if self.rest.as_ref().is_some_and(|rest| total >= rest.length) {
             self.rest = None;
+            self.connack_due = Instant::now() + self.connack;
         }
     }
 

@@ -15,8 +15,10 @@ pub enum End {
     BackendAborted,
     /// CONNECT was refused; the reason is a metric label.
     Refused(&'static str),
-    /// The CONNECT or the CONNACK did not come in time.
-    TimedOut,
+    /// The client did not finish its CONNECT in time.
+    ConnectTimeout,
+    /// The backend did not answer with a CONNACK in time.
+    ConnackTimeout,
     /// No backend could be reached.
     NoBackend,
     /// The balancer shut down.
@@ -34,7 +36,8 @@ impl End {
             Self::BackendClosed => "backend_closed",
             Self::BackendAborted => "backend_aborted",
             Self::Refused(_) => "refused",
-            Self::TimedOut => "timed_out",
+            Self::ConnectTimeout => "connect_timeout",
+            Self::ConnackTimeout => "connack_timeout",
             Self::NoBackend => "no_backend",
             Self::Shutdown => "shutdown",
             Self::DrainTimeout => "drain_timeout",
@@ -90,8 +93,9 @@ pub fn termination(session: &Session) -> [char; 2] {
         End::ClientClosed | End::BackendClosed if phase == Phase::Data => ['-', '-'],
         End::ClientClosed | End::ClientAborted => ['C', phase.letter()],
         End::BackendClosed | End::BackendAborted => ['S', phase.letter()],
-        End::TimedOut if phase == Phase::Connect => ['c', phase.letter()],
-        End::TimedOut => ['s', phase.letter()],
+        // Of a long CONNECT the beginning may be at a backend already.
+        End::ConnectTimeout => ['c', Phase::Connect.letter()],
+        End::ConnackTimeout => ['s', phase.letter()],
         End::Refused(_) => ['P', 'R'],
         End::NoBackend => ['S', 'C'],
         End::Shutdown => ['K', phase.letter()],

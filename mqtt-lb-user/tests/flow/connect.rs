@@ -147,7 +147,38 @@ async fn the_rest_of_a_long_connect_is_due_at_the_same_deadline() {
     let wanted = [&lb.header(&client), &packet[..100_000]].concat();
     assert_same(&got, &wanted);
     closed(&mut client).await;
-    assert_eq!(lb.session().await["end"], "timed_out");
+    let line = lb.session().await;
+    assert_eq!(line["end"], "connect_timeout");
+    assert_eq!(
+        line["termination"], "cR",
+        "the client was late, not the broker"
+    );
+    assert_eq!(lb.refused("connect_timeout"), 1);
+}
+
+#[tokio::test]
+async fn the_broker_has_its_time_from_the_end_of_a_long_connect() {
+    let broker = Broker::start();
+    let due = Duration::from_millis(400);
+    let lb = Lb::with(&[broker.address], |config| config.timeouts.connack = due).await;
+    let mut client = client(lb.address).await;
+    let packet = long_connect("long");
+    let wanted = [lb.header(&client), packet.clone()].concat();
+    let (first, rest) = packet.split_at(100_000);
+    client.write_all(first).await.unwrap();
+    let mut server = broker.accept().await;
+    let reading = tokio::spawn(async move { (read(&mut server, wanted.len()).await, server) });
+    tokio::time::sleep(due * 2).await;
+    client.write_all(rest).await.unwrap();
+    let begin = Instant::now();
+    let (_, mut server) = reading.await.unwrap();
+    closed(&mut server).await;
+    let took = begin.elapsed();
+    assert!(took >= due - Duration::from_millis(50), "{took:?}");
+    let line = lb.session().await;
+    assert_eq!(line["end"], "connack_timeout");
+    assert_eq!(line["termination"], "sH");
+    assert_eq!(lb.refused("connect_timeout"), 0);
 }
 
 #[tokio::test]
@@ -186,7 +217,7 @@ async fn a_connect_that_stalls_is_refused_at_its_deadline() {
     assert!(took >= due - Duration::from_millis(50), "{took:?}");
     assert_eq!(lb.refused("connect_timeout"), 1);
     let line = lb.session().await;
-    assert_eq!(line["end"], "timed_out");
+    assert_eq!(line["end"], "connect_timeout");
     assert_eq!(line["termination"], "cR");
     assert!(broker.is_alone().await);
 }

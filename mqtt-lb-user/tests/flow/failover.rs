@@ -136,7 +136,7 @@ async fn a_broker_without_connack_is_left_at_its_deadline() {
     let line = lb.session().await;
     assert_eq!(
         (&line["end"], &line["termination"]),
-        (&"timed_out".into(), &"sH".into())
+        (&"connack_timeout".into(), &"sH".into())
     );
 }
 
