@@ -5,8 +5,11 @@
 
 pub mod bpf;
 pub mod brokers;
+pub mod compare;
+pub mod cpu;
 pub mod ethtool;
 pub mod forwarder;
+pub mod gate;
 pub mod http;
 pub mod impair;
 pub mod lab;
@@ -18,6 +21,7 @@ pub mod process;
 pub mod rawtcp;
 pub mod require;
 pub mod rng;
+pub mod shaper;
 pub mod solo;
 pub mod stream;
 pub mod suites;

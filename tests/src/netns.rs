@@ -107,6 +107,23 @@ impl Netns {
             * 4
     }
 
+    /// Bytes in the queues of all IPv4 TCP sockets of this namespace: come and not
+    /// taken out (also what a sockmap keeps), and sent and not acknowledged.
+    pub fn queued_bytes(&self) -> u64 {
+        let text = self.proc_net("tcp");
+        // "tx_queue:rx_queue" in hex; a listener's are counts of connections.
+        let queues = text
+            .lines()
+            .skip(1)
+            .map(|line| line.split_whitespace().skip(3).take(2).collect::<Vec<_>>())
+            .filter(|columns| columns.first() != Some(&"0A"))
+            .filter_map(|columns| columns.get(1)?.split_once(':'));
+        queues
+            .flat_map(|(tx, rx)| [tx, rx])
+            .map(|hex| u64::from_str_radix(hex, 16).expect("a queue in /proc/net/tcp"))
+            .sum()
+    }
+
     /// A listening socket inside the namespace.
     pub fn listen(&self, address: SocketAddr) -> TcpListener {
         self.run(|| {

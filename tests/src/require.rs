@@ -3,6 +3,8 @@
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
+use crate::shaper;
+
 /// Something a host may lack.
 #[derive(Debug, Clone, Copy)]
 pub enum Need {
@@ -12,6 +14,8 @@ pub enum Need {
     Bpf,
     /// A program, on PATH or in the system directories.
     Program(&'static str),
+    /// A link that can be narrowed ([`shaper`]); needs root.
+    Shaper,
 }
 
 impl Need {
@@ -24,6 +28,7 @@ impl Need {
             Need::Program(name) => find(name)
                 .is_none()
                 .then(|| format!("the program {name} is not installed")),
+            Need::Shaper => shaper::missing(),
         }
     }
 }
