@@ -11,6 +11,9 @@ pub trait Arrivals: Send {
 
     /// Whether bytes of the source are lost: the stream may not go on.
     fn is_torn(&self) -> bool;
+
+    /// Bytes handed over and not read that the kernel may hold.
+    fn limit(&self) -> u64;
 }
 
 /// One direction: bytes go from its source socket to its target socket.
@@ -142,6 +145,13 @@ impl Direction {
             .is_some_and(|arrivals| arrivals.handed_over() > self.read)
     }
 
+    /// Whether the kernel holds more for userspace than it may.
+    pub fn overruns(&self) -> bool {
+        self.arrivals.as_ref().is_some_and(|arrivals| {
+            arrivals.handed_over().saturating_sub(self.read) > arrivals.limit()
+        })
+    }
+
     /// The source says that it is at its end and yet has stragglers: whether to
     /// wait on, for no longer than `limit` without one of them.
     pub fn awaits_stragglers(&mut self, now: Instant, limit: Duration) -> bool {
@@ -212,6 +222,9 @@ mod tests {
             }
             fn is_torn(&self) -> bool {
                 false
+            }
+            fn limit(&self) -> u64 {
+                9
             }
         }
         let (start, limit) = (Instant::now(), Duration::from_secs(10));

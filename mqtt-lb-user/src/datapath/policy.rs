@@ -59,27 +59,30 @@ impl Policy {
         self.window = now + WINDOW;
     }
 
-    /// The path gave the flow back; it has to earn its place again.
+    /// The path gave the flow back; it has to earn its place again. While a flow
+    /// leaves the kernel, what arrives is not charged to its socket for a moment:
+    /// that must not happen over and over.
     pub fn returned(&mut self, now: Instant) {
-        self.reads = 0;
-        self.window = now + WINDOW;
-        self.quiet = self.rule == Some(SockmapPolicy::Always);
+        self.wait(now, WINDOW);
     }
 
     /// Bytes arrived during the hand-over.
     pub fn not_quiet(&mut self, now: Instant) {
-        self.returned(now);
-        if self.quiet {
-            self.quiet = false;
-            self.window = now + MOMENT;
+        match self.rule {
+            Some(SockmapPolicy::Always) => self.wait(now, MOMENT),
+            _ => self.wait(now, WINDOW),
         }
     }
 
     /// The path refused the flow for a passing reason.
     pub fn refused(&mut self, now: Instant) {
+        self.wait(now, RETRY);
+    }
+
+    fn wait(&mut self, now: Instant, time: Duration) {
         self.quiet = false;
         self.reads = 0;
-        self.window = now + RETRY;
+        self.window = now + time;
     }
 
     /// The path will never take this flow.
@@ -115,6 +118,8 @@ mod tests {
         let mut policy = Policy::new(Some(SockmapPolicy::Always), now);
         assert!(policy.wants_offload());
         policy.returned(now);
+        assert!(!policy.wants_offload(), "but for a flow that came back");
+        policy.tick(now + WINDOW);
         assert!(policy.wants_offload());
     }
 

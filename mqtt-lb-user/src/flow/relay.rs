@@ -183,6 +183,10 @@ impl Flow {
                 self.cut(pump.socket(Side::Client), pump.socket(Side::Backend));
                 End::DrainTimeout
             }
+            Outcome::Overrun => {
+                self.cut(pump.socket(Side::Client), pump.socket(Side::Backend));
+                End::Overrun
+            }
         }
     }
 

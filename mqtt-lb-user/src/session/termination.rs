@@ -25,6 +25,8 @@ pub enum End {
     Shutdown,
     /// What was queued could not be delivered within the drain time.
     DrainTimeout,
+    /// The kernel held more of its bytes than it may.
+    Overrun,
 }
 
 impl End {
@@ -41,6 +43,7 @@ impl End {
             Self::NoBackend => "no_backend",
             Self::Shutdown => "shutdown",
             Self::DrainTimeout => "drain_timeout",
+            Self::Overrun => "overrun",
         }
     }
 
@@ -100,5 +103,6 @@ pub fn termination(session: &Session) -> [char; 2] {
         End::NoBackend => ['S', 'C'],
         End::Shutdown => ['K', phase.letter()],
         End::DrainTimeout => ['P', 'L'],
+        End::Overrun => ['R', 'D'],
     }
 }

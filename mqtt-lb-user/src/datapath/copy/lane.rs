@@ -46,6 +46,9 @@ impl Lane<'_, '_> {
                 return Ok(Step::Idle);
             }
             direction.failed |= direction.is_torn();
+            if direction.overruns() {
+                return Err(Outcome::Overrun);
+            }
             if let Some(backlog) = &mut direction.backlog {
                 let now = Instant::now();
                 let position = tcp::position(target, to).map_err(|_| Outcome::Aborted(to))?;

@@ -38,6 +38,8 @@ pub enum Outcome {
     Aborted(Side),
     /// What was queued for this side did not move for the drain time.
     Stalled(Side),
+    /// The kernel holds more for userspace than it may.
+    Overrun,
 }
 
 /// Who looks at a flow while it is copied.

@@ -17,6 +17,11 @@ use crate::datapath::{
     Arrivals, Backlog, Direction, Directions, Ends, Offload, Refusal, Return, tcp,
 };
 
+/// Bytes passed to userspace that the kernel may hold before they are read, in
+/// multiples of the in-flight limit. Those behind bytes redirected to the same socket
+/// are not charged to it, so the sender's window stays open until they have moved.
+const HELD: u64 = 64;
+
 /// A flow that may enter the sockmap.
 pub struct SockmapFlow {
     path: Arc<Sockmap>,
@@ -61,6 +66,10 @@ impl Arrivals for Passed {
 
     fn is_torn(&self) -> bool {
         self.path.slots.is_torn(self.slot)
+    }
+
+    fn limit(&self) -> u64 {
+        self.path.limit.saturating_mul(HELD)
     }
 }
 
