@@ -84,6 +84,11 @@ impl Pool {
         sticky
     }
 
+    /// Metrics of this pool.
+    pub fn metrics(&self) -> &PoolMetrics {
+        &self.metrics
+    }
+
     /// Works on the stick table; `None` when the pool has none. Nobody is routed
     /// meanwhile: take it in short steps.
     pub fn with_table<R>(&self, work: impl FnOnce(&mut StickTable) -> R) -> Option<R> {

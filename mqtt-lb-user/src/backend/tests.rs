@@ -39,6 +39,7 @@ fn config(backends: &str) -> config::Pool {
         }),
         empty_client_id: EmptyClientId::Balance,
         proxy_protocol: ProxyProtocol::Off,
+        failover_codes: Vec::new(),
         health: Some(HEALTH),
         backends: backends.split_whitespace().map(backend).collect(),
     }

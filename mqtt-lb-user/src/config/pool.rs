@@ -1,13 +1,19 @@
 //! `[pool.NAME]`: backends, and how a client gets to one of them.
 
 use clap::ValueEnum;
+use toml::de::DeValue;
 
 use super::backend::Backend;
 use super::clash::Addresses;
 use super::health::Health;
 use super::section::{Place, Section};
 use super::stick::Stick;
-use super::value::choice;
+use super::value::{Read, choice, expected, integer};
+
+/// Codes of a CONNACK that another node may not give: Server unavailable (MQTT 3.1.1
+/// §3.2.2.3), Server unavailable, Server busy, Quota exceeded, Use another server and
+/// Server moved (MQTT 5.0 §3.2.2.2).
+const FAILOVER_CODES: [u8; 6] = [0x03, 0x88, 0x89, 0x97, 0x9c, 0x9d];
 
 /// A pool of broker nodes.
 #[derive(Debug, Clone, PartialEq)]
@@ -20,6 +26,9 @@ pub struct Pool {
     pub empty_client_id: EmptyClientId,
     /// Which PROXY protocol header the backends get.
     pub proxy_protocol: ProxyProtocol,
+    /// CONNACK codes with which a backend sends a client on to the next one; with none
+    /// a client stays with the backend that its CONNECT was written to.
+    pub failover_codes: Vec<u8>,
     /// Active health checks; `None` switches them off.
     pub health: Option<Health>,
     /// The backends, in the order of the file.
@@ -70,6 +79,7 @@ impl Default for Pool {
             stick: None,
             empty_client_id: EmptyClientId::Balance,
             proxy_protocol: ProxyProtocol::Off,
+            failover_codes: FAILOVER_CODES.to_vec(),
             health: Some(Health::default()),
             backends: Vec::new(),
         }
@@ -95,6 +105,7 @@ impl Pool {
             stick: section.section("stick").map(Stick::read),
             empty_client_id: section.or("empty_client_id", default.empty_client_id, choice),
             proxy_protocol: section.or("proxy_protocol", default.proxy_protocol, choice),
+            failover_codes: section.or("failover_codes", default.failover_codes, read_codes),
             health: section
                 .section("health")
                 .map_or(default.health, Health::read),
@@ -103,4 +114,13 @@ impl Pool {
         section.finish();
         pool
     }
+}
+
+/// Reads `failover_codes`. 0 is success, which no client should leave.
+fn read_codes(value: &DeValue<'_>) -> Read<Vec<u8>> {
+    let DeValue::Array(array) = value else {
+        return Err(expected("a list such as [0x03, 0x88]", value));
+    };
+    let code = integer(1..=255);
+    array.iter().map(|item| code(item.get_ref())).collect()
 }

@@ -1,14 +1,15 @@
-//! From a CONNECT to a backend that has taken it.
+//! From a CONNECT to a backend that it is written to.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
+use std::vec;
 
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpStream;
 use tracing::warn;
 
 use super::sniff::Sniffed;
-use crate::affinity::Sticky;
 use crate::backend::{Backend, Lease, Pool, dial, proxy};
 use crate::config::{EmptyClientId, Timeouts};
 
@@ -36,7 +37,8 @@ impl Key {
         }
     }
 
-    fn bytes(&self) -> Option<&[u8]> {
+    /// The key for the stick table and the balance.
+    pub(super) fn bytes(&self) -> Option<&[u8]> {
         match self {
             Self::Stick(key) => Some(key),
             Self::None => None,
@@ -44,93 +46,104 @@ impl Key {
     }
 }
 
-/// A client and the backend that has its CONNECT.
-pub(super) struct Routed {
+/// A backend that a CONNECT has been written to.
+pub(super) struct Reached {
     /// The connection to the backend.
     pub(super) stream: TcpStream,
     /// The client's place on the backend.
     pub(super) lease: Lease,
-    /// How the stick table answered.
-    pub(super) sticky: Sticky,
     /// Bytes written to the backend: PROXY header and everything from the client.
     pub(super) written: u64,
-    /// Bytes of those that the client has sent.
-    pub(super) sniffed: u64,
     /// When the backend was reached.
     pub(super) at: Instant,
 }
 
-/// Tries the backends in order until one takes the CONNECT; `None` when none
-/// does within `timeouts.connect`. The stick table learns who it was.
-pub(super) async fn reach(
-    pool: &Pool,
-    key: &Key,
-    sniffed: &Sniffed,
-    client: &TcpStream,
+/// Takes one CONNECT to the backends of a pool, in order.
+pub(super) struct Dialer<'a> {
+    pool: &'a Pool,
+    sniffed: &'a Sniffed,
     peer: SocketAddr,
-    timeouts: &Timeouts,
-) -> Option<Routed> {
-    let order = pool.route(Instant::now(), key.bytes());
-    let deadline = Instant::now() + timeouts.connect;
-    let local = client.local_addr().ok()?;
-    let local = SocketAddr::new(local.ip().to_canonical(), local.port());
-    for (i, backend) in order.iter().enumerate() {
-        let now = Instant::now();
-        if now >= deadline {
-            break;
-        }
-        // A backend that does not answer must not use up the time of the others.
-        let share = (deadline - now) / (order.len() - i) as u32;
-        let lease = backend.open();
-        let mut first = proxy::header(pool.settings().proxy_protocol, peer, local);
-        first.extend_from_slice(&sniffed.bytes);
-        let Some(stream) = attempt(pool, backend, &first, share, timeouts).await else {
-            continue;
-        };
-        let sticky = pool.settle(Instant::now(), key.bytes(), backend);
-        return Some(Routed {
-            stream,
-            lease,
-            sticky,
-            written: first.len() as u64,
-            sniffed: sniffed.bytes.len() as u64,
-            at: Instant::now(),
-        });
-    }
-    None
+    local: SocketAddr,
+    keepalive: Duration,
+    /// Backends not yet tried.
+    order: vec::IntoIter<Arc<Backend>>,
+    /// What is left of `timeouts.connect`.
+    left: Duration,
 }
 
-/// Connects and writes the PROXY header and the CONNECT at once: a broker may
-/// not see a connection without its header, nor a header that is cut.
-async fn attempt(
-    pool: &Pool,
-    backend: &Backend,
-    first: &[u8],
-    share: Duration,
-    timeouts: &Timeouts,
-) -> Option<TcpStream> {
-    let deadline = Instant::now() + share;
-    let fail = |reason, error: &dyn std::fmt::Display| {
-        backend.metrics().error(reason);
-        warn!("backend {}/{}: {error}", pool.name, backend.name);
-    };
-    let mut stream = match dial::connect(backend.address(), deadline, timeouts.tcp_keepalive).await
-    {
-        Ok(stream) => stream,
-        Err(error) => {
-            fail(error.reason(), &error);
-            return None;
+impl<'a> Dialer<'a> {
+    /// The way of this CONNECT through the pool; `None` when the client is gone.
+    pub(super) fn new(
+        pool: &'a Pool,
+        key: &Key,
+        sniffed: &'a Sniffed,
+        client: &TcpStream,
+        peer: SocketAddr,
+        timeouts: &Timeouts,
+    ) -> Option<Self> {
+        let local = client.local_addr().ok()?;
+        Some(Self {
+            pool,
+            sniffed,
+            peer,
+            local: SocketAddr::new(local.ip().to_canonical(), local.port()),
+            keepalive: timeouts.tcp_keepalive,
+            order: pool.route(Instant::now(), key.bytes()).into_iter(),
+            left: timeouts.connect,
+        })
+    }
+
+    /// Backends that have not been tried.
+    pub(super) fn remaining(&self) -> usize {
+        self.order.len()
+    }
+
+    /// Tries the next backends in order until one takes the CONNECT; `None` when
+    /// none does within what is left of `timeouts.connect`.
+    pub(super) async fn next(&mut self) -> Option<Reached> {
+        let deadline = Instant::now() + self.left;
+        loop {
+            // A backend that does not answer must not use up the time of the others.
+            let share = self.left / self.order.len().max(1) as u32;
+            let backend = self.order.next().filter(|_| !share.is_zero())?;
+            let reached = self.attempt(&backend, Instant::now() + share).await;
+            self.left = deadline.saturating_duration_since(Instant::now());
+            if reached.is_some() {
+                return reached;
+            }
         }
-    };
-    match tokio::time::timeout_at(deadline.into(), stream.write_all(first)).await {
-        Ok(Ok(())) => Some(stream),
-        Ok(Err(error)) => {
-            fail("write", &format_args!("writing CONNECT: {error}"));
-            None
-        }
-        Err(_) => {
-            fail("write", &"did not take the CONNECT in time");
-            None
+    }
+
+    /// Connects and writes the PROXY header and the CONNECT at once: a broker may
+    /// not see a connection without its header, nor a header that is cut.
+    async fn attempt(&self, backend: &Arc<Backend>, deadline: Instant) -> Option<Reached> {
+        let lease = backend.open();
+        let proxy = self.pool.settings().proxy_protocol;
+        let mut first = proxy::header(proxy, self.peer, self.local);
+        first.extend_from_slice(&self.sniffed.bytes);
+        let fail = |reason, error: &dyn std::fmt::Display| {
+            backend.metrics().error(reason);
+            warn!("backend {}/{}: {error}", self.pool.name, backend.name);
+        };
+        let connected = dial::connect(backend.address(), deadline, self.keepalive).await;
+        let mut stream = connected
+            .inspect_err(|error| fail(error.reason(), error))
+            .ok()?;
+        match tokio::time::timeout_at(deadline.into(), stream.write_all(&first)).await {
+            Ok(Ok(())) => Some(Reached {
+                stream,
+                lease,
+                written: first.len() as u64,
+                at: Instant::now(),
+            }),
+            Ok(Err(error)) => {
+                fail("write", &format_args!("writing CONNECT: {error}"));
+                None
+            }
+            Err(_) => {
+                fail("write", &"did not take the CONNECT in time");
+                None
+            }
         }
     }
 }

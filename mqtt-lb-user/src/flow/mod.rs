@@ -4,10 +4,13 @@ mod abort;
 mod accept;
 mod answer;
 mod dial;
+mod failover;
+mod hold;
 mod record;
 mod relay;
 mod shared;
 mod sniff;
+mod verdict;
 mod watch;
 
 use std::net::SocketAddr;
@@ -21,10 +24,12 @@ pub use accept::accept;
 pub use shared::{Listener, Shared};
 
 use crate::session::End;
-use dial::Routed;
+use dial::{Dialer, Key};
 use record::Record;
+use relay::Routed;
 use shared::{Open, Pending};
-use sniff::{Fault, Sniffed};
+use sniff::Fault;
+use verdict::Patience;
 
 /// A client that has just been accepted, with its places in the counts.
 struct Accepted {
@@ -59,21 +64,18 @@ async fn run(
     record: &mut Record,
 ) -> End {
     let config = shared.config.load_full();
-    let deadline = record.started() + config.timeouts.connect_packet;
     let mut stop = shared.stop.clone();
-    let arrival = arrive(&stream, peer, listener, deadline, shared, record);
+    let arrival = arrive(&stream, peer, listener, pending, shared, record);
     let arrived = tokio::select! {
         arrived = arrival => arrived,
         _ = stop.wait_for(|stop| *stop) => Err(End::Shutdown),
     };
-    let (sniffed, routed) = match arrived {
-        Ok(arrived) => arrived,
-        Err(end) => return end,
-    };
-    let rest = sniffed.rest(deadline, pending);
-    match relay::relay(stream, routed, rest, &config, shared, record).await {
-        End::ConnectTimeout => refuse(&Fault::Timeout, peer, listener),
-        end => end,
+    match arrived {
+        Ok(routed) => match relay::relay(stream, routed, &config, shared, record).await {
+            End::ConnectTimeout => refuse(&Fault::Timeout, peer, listener),
+            end => end,
+        },
+        Err(end) => end,
     }
 }
 
@@ -91,10 +93,10 @@ async fn arrive(
     stream: &TcpStream,
     peer: SocketAddr,
     listener: &Listener,
-    deadline: Instant,
+    pending: Pending,
     shared: &Shared,
     record: &mut Record,
-) -> Result<(Sniffed, Routed), End> {
+) -> Result<Routed, End> {
     let config = shared.config.load_full();
     let pool = config
         .listeners
@@ -102,16 +104,37 @@ async fn arrive(
         .and_then(|settings| shared.pools.get(&settings.pool))
         .ok_or(End::NoBackend)?;
     record.pool(&pool.name);
+    let deadline = record.started() + config.timeouts.connect_packet;
     let sniffed = sniff::connect(stream, &config.limits, deadline).await;
     let sniffed = sniffed.map_err(|fault| refuse(&fault, peer, listener))?;
     record.sniffed(&sniffed);
-    let key = dial::Key::of(&sniffed, pool.settings().empty_client_id, peer).ok_or_else(|| {
+    let key = Key::of(&sniffed, pool.settings().empty_client_id, peer).ok_or_else(|| {
         listener.metrics.refused("empty_client_id");
         End::Refused("empty_client_id")
     })?;
-    let routed = dial::reach(&pool, &key, &sniffed, stream, peer, &config.timeouts)
-        .await
-        .ok_or(End::NoBackend)?;
-    record.routed(&routed);
-    Ok((sniffed, routed))
+    let mut dialer =
+        Dialer::new(&pool, &key, &sniffed, stream, peer, &config.timeouts).ok_or(End::NoBackend)?;
+    let first = dialer.next().await.ok_or(End::NoBackend)?;
+    record.reached(&first);
+    let rest = sniffed.rest(deadline, pending);
+    let mut patience = Patience::new(config.timeouts.connack);
+    let (reached, taken) = match rest {
+        None => failover::search(first, &mut dialer, &mut patience, stream, &pool, record).await,
+        Some(_) => {
+            failover::too_long(&dialer, &pool);
+            (first, true)
+        }
+    };
+    let backend = reached.lease.backend();
+    if taken {
+        record.settled(pool.settle(Instant::now(), key.bytes(), backend));
+    } else {
+        backend.metrics().sessions.inc();
+    }
+    Ok(Routed {
+        reached,
+        sniffed: sniffed.bytes.len() as u64,
+        rest,
+        connack: patience.left(),
+    })
 }

@@ -3,9 +3,10 @@
 use std::net::SocketAddr;
 use std::time::{Instant, SystemTime};
 
-use super::dial::Routed;
+use super::dial::Reached;
 use super::shared::Shared;
 use super::sniff::Sniffed;
+use crate::affinity::Sticky;
 use crate::config::PathKind;
 use crate::session::{End, Session};
 
@@ -66,11 +67,19 @@ impl Record {
         self.session.waited = Some(self.routing - self.started);
     }
 
-    /// A backend has taken it.
-    pub(super) fn routed(&mut self, routed: &Routed) {
-        self.session.backend = Some(routed.lease.backend().name.clone());
-        self.session.sticky = Some(routed.sticky);
-        self.session.connecting = Some(routed.at - self.routing);
+    /// It has been written to a backend.
+    pub(super) fn reached(&mut self, reached: &Reached) {
+        reached
+            .lease
+            .backend()
+            .name
+            .clone_into(self.session.backend.get_or_insert_default());
+        self.session.connecting = Some(reached.at - self.routing);
+    }
+
+    /// The backend that was reached last has the client now.
+    pub(super) fn settled(&mut self, sticky: Sticky) {
+        self.session.sticky = Some(sticky);
     }
 
     /// The backend's answer, if it was a CONNACK.

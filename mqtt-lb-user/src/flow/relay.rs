@@ -13,7 +13,7 @@ use tokio::sync::watch;
 use tracing::debug;
 
 use super::abort;
-use super::dial::Routed;
+use super::dial::Reached;
 use super::record::Record;
 use super::shared::Shared;
 use super::sniff::Rest;
@@ -23,34 +23,43 @@ use crate::datapath::copy::{Exit, Outcome, Pump, Settings};
 use crate::datapath::{Directions, OnPath, Policy, Refusal, Return, Side};
 use crate::session::End;
 
-/// Relays until the flow is over. `rest` is what of a long CONNECT has yet to come.
+/// A client and the backend that has its CONNECT.
+pub(super) struct Routed {
+    /// The backend and the connection to it.
+    pub(super) reached: Reached,
+    /// Bytes of the client that have been written to it.
+    pub(super) sniffed: u64,
+    /// What of a long CONNECT has yet to come.
+    pub(super) rest: Option<Rest>,
+    /// What is left to it of the time for its CONNACK.
+    pub(super) connack: Duration,
+}
+
+/// Relays until the flow is over.
 pub(super) async fn relay(
     client: TcpStream,
     routed: Routed,
-    rest: Option<Rest>,
     config: &Config,
     shared: &Shared,
     record: &mut Record,
 ) -> End {
-    let Routed {
+    let Reached {
         stream,
         lease,
-        sniffed,
         written,
         ..
-    } = routed;
-    let now = Instant::now();
+    } = routed.reached;
     let mut flow = Flow {
         dirs: Directions::default(),
-        policy: Policy::new(shared.paths.policy(), now),
-        watched: Watched::new(config.timeouts.connack, rest, &shared.metrics),
+        policy: Policy::new(shared.paths.policy(), Instant::now()),
+        watched: Watched::new(routed.connack, routed.rest, &shared.metrics),
         settings: Settings {
             buffer: config.limits.copy_buffer,
             drain: config.timeouts.drain,
         },
         stop: shared.stop.clone(),
     };
-    flow.dirs.up.read = sniffed;
+    flow.dirs.up.read = routed.sniffed;
     flow.dirs.up.written = written;
     let pump = Pump::new(client, stream, flow.settings);
     let end = flow.run(pump, shared, record).await;

@@ -42,7 +42,7 @@ impl Sniffed {
     }
 
     /// What is left to wait for; the client's place among the pending goes with it.
-    pub(super) fn rest(self, deadline: Instant, pending: Pending) -> Option<Rest> {
+    pub(super) fn rest(&self, deadline: Instant, pending: Pending) -> Option<Rest> {
         let length = self.reader.packet_len().filter(|_| !self.complete)? as u64;
         Some(Rest {
             length,

@@ -7,8 +7,8 @@ use prometheus_client::metrics::gauge::Gauge;
 
 use super::Metrics;
 use super::labels::{
-    BackendErrorLabels, BackendLabels, ListenerLabels, PathLabels, PathReasonLabels, RefusedLabels,
-    StickyLabels,
+    BackendErrorLabels, BackendLabels, FailoverLabels, ListenerLabels, PathLabels,
+    PathReasonLabels, RefusedLabels, StickyLabels,
 };
 use crate::affinity::Sticky;
 use crate::config::PathKind;
@@ -39,6 +39,10 @@ impl ListenerMetrics {
 /// Metrics of one pool.
 #[derive(Clone)]
 pub struct PoolMetrics {
+    /// CONNECTs that went on to another backend.
+    pub replayed: Counter,
+    /// CONNECTs too long to be kept for another backend.
+    pub too_long: Counter,
     hit: Counter,
     new: Counter,
     moved: Counter,
@@ -137,7 +141,16 @@ impl Metrics {
             };
             self.sticky.get_or_create_owned(&labels)
         };
+        let failover = |result| {
+            let labels = FailoverLabels {
+                pool: name.to_owned(),
+                result,
+            };
+            self.failover.get_or_create_owned(&labels)
+        };
         PoolMetrics {
+            replayed: failover("replayed"),
+            too_long: failover("too_long"),
             hit: counter(Sticky::Hit),
             new: counter(Sticky::New),
             moved: counter(Sticky::Moved),

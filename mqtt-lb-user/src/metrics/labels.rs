@@ -47,6 +47,15 @@ pub struct StickyLabels {
     pub result: &'static str,
 }
 
+/// `{pool,result}`
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct FailoverLabels {
+    /// Name of the pool.
+    pub pool: String,
+    /// `replayed` or `too_long`.
+    pub result: &'static str,
+}
+
 /// `{direction}`
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct DirectionLabels {

@@ -15,7 +15,7 @@ pub use handles::{
     BackendMetrics, ListenerMetrics, PathMetrics, PoolMetrics, path_name, sticky_name,
 };
 pub use labels::{
-    BackendErrorLabels, BackendLabels, DirectionLabels, ListenerLabels, PathLabels,
+    BackendErrorLabels, BackendLabels, DirectionLabels, FailoverLabels, ListenerLabels, PathLabels,
     PathReasonLabels, RefusedLabels, ResultLabels, StickyLabels,
 };
 
@@ -42,6 +42,8 @@ pub struct Metrics {
     pub backend_up: Family<BackendLabels, Gauge>,
     /// `mqttlb_sticky_total{pool,result}`: hit, new, moved, none.
     pub sticky: Family<StickyLabels, Counter>,
+    /// `mqttlb_failover_total{pool,result}`: CONNECTs by what became of their failover.
+    pub failover: Family<FailoverLabels, Counter>,
     /// `mqttlb_bytes_total{direction}`: bytes forwarded.
     pub bytes: Bytes,
     /// `mqttlb_datapath_flows{path}`: flows on each data path now.
@@ -98,6 +100,11 @@ impl Metrics {
             backend_errors: add(r, "backend_errors", "Failed tries to reach the backend"),
             backend_up: add(r, "backend_up", "1 when new clients may go to the backend"),
             sticky: add(r, "sticky", "Clients by what the stick table answered"),
+            failover: add(
+                r,
+                "failover",
+                "CONNECTs sent on to another backend, or too long for it",
+            ),
             bytes: Bytes {
                 up: bytes.get_or_create_owned(&DirectionLabels { direction: "up" }),
                 down: bytes.get_or_create_owned(&DirectionLabels { direction: "down" }),

@@ -28,6 +28,7 @@ pub fn pool(health: Option<Health>, backends: &[(&str, SocketAddr)]) -> Pool {
         stick: None,
         empty_client_id: EmptyClientId::Balance,
         proxy_protocol: ProxyProtocol::V2,
+        failover_codes: Vec::new(),
         health,
         backends: backends.iter().map(backend).collect(),
     }

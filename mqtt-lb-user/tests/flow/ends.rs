@@ -65,6 +65,11 @@ impl Broker {
     }
 }
 
+/// An address at which nobody listens.
+pub fn nobody() -> SocketAddr {
+    Broker::start().address
+}
+
 /// A client with a small receive buffer.
 pub async fn client(address: SocketAddr) -> TcpStream {
     let socket = TcpSocket::new_v4().unwrap();

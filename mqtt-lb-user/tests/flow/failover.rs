@@ -1,38 +1,13 @@
 //! Which broker gets a client when not all of them answer.
 
-use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use tokio::io::AsyncWriteExt as _;
 
 use crate::bytes::{assert_same, connect};
-use crate::ends::{Broker, client, closed, read, read_out};
+use crate::ends::{Broker, client, closed, nobody, read, read_out};
 use crate::lb::Lb;
-
-/// The name of the backend that the table has for a client id.
-fn owner(lb: &Lb, id: &str) -> String {
-    let pool = lb.pool();
-    let found = pool.with_table(|table| table.peek(Instant::now(), id.as_bytes()));
-    let found = found.unwrap().expect("an entry");
-    let backends = pool.backends();
-    backends
-        .iter()
-        .find(|b| b.id == found)
-        .unwrap()
-        .name
-        .clone()
-}
-
-fn errors(lb: &Lb, backend: &str, reason: &str) -> u64 {
-    let labels = [("pool", "pool"), ("backend", backend), ("reason", reason)];
-    lb.metric("backend_errors_total", &labels)
-}
-
-/// An address at which nobody listens.
-fn nobody() -> SocketAddr {
-    Broker::start().address
-}
 
 #[tokio::test]
 async fn a_client_goes_to_the_next_backend_when_its_own_refuses() {
@@ -42,7 +17,7 @@ async fn a_client_goes_to_the_next_backend_when_its_own_refuses() {
         drop(lb.open(&first, "mover").await);
         let count = if sticky == "new" { 1 } else { 2 };
         assert_eq!(lb.sessions(count).await[count - 1]["sticky"], sticky);
-        assert_eq!(owner(&lb, "mover"), "a");
+        assert_eq!(lb.owner("mover"), "a");
     }
     drop(first);
     for (n, sticky) in [(3, "moved"), (4, "hit")] {
@@ -52,14 +27,14 @@ async fn a_client_goes_to_the_next_backend_when_its_own_refuses() {
             (&line["backend"], &line["sticky"]),
             (&"b".into(), &sticky.into())
         );
-        assert_eq!(owner(&lb, "mover"), "b");
+        assert_eq!(lb.owner("mover"), "b");
     }
     assert_eq!(
-        errors(&lb, "a", "refused"),
+        lb.errors("a", "refused"),
         1,
         "b is asked first the second time"
     );
-    assert_eq!(errors(&lb, "b", "refused"), 0);
+    assert_eq!(lb.errors("b", "refused"), 0);
     let sessions = |backend| lb.metric("sessions_total", &[("pool", "pool"), ("backend", backend)]);
     assert_eq!((sessions("a"), sessions("b")), (2, 2));
     for (result, count) in [("new", 1), ("hit", 2), ("moved", 1), ("none", 0)] {
@@ -84,7 +59,7 @@ async fn a_client_is_closed_when_all_backends_are_down() {
         (&Value::Null, &"lost".into())
     );
     assert_eq!(
-        (errors(&lb, "a", "refused"), errors(&lb, "b", "refused")),
+        (lb.errors("a", "refused"), lb.errors("b", "refused")),
         (1, 1)
     );
     let known = lb.pool().with_table(|table| table.len());
@@ -111,8 +86,8 @@ async fn a_backend_that_does_not_answer_leaves_time_for_the_next() {
     let begin = Instant::now();
     let _pair = lb.open(&broker, "patient").await;
     assert!(begin.elapsed() >= limit / 2 - Duration::from_millis(20));
-    assert_eq!(errors(&lb, "a", "timeout"), 1);
-    assert_eq!(owner(&lb, "patient"), "b");
+    assert_eq!(lb.errors("a", "timeout"), 1);
+    assert_eq!(lb.owner("patient"), "b");
     filling.iter().for_each(tokio::task::JoinHandle::abort);
 }
 

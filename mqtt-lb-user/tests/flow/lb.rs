@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Instant;
 
 use arc_swap::ArcSwap;
 use mqtt_lb_user::backend::{Pool, Pools, proxy};
@@ -137,6 +138,22 @@ impl Lb {
         let series = format!("mqttlb_{name}{{{}}} ", labels.join(","));
         let value = text.lines().find_map(|line| line.strip_prefix(&series));
         value.map_or(0, |value| value.parse().unwrap())
+    }
+
+    /// The name of the backend that the table has for a client id.
+    pub fn owner(&self, id: &str) -> String {
+        let pool = self.pool();
+        let found = pool.with_table(|table| table.peek(Instant::now(), id.as_bytes()));
+        let found = found.unwrap().expect("an entry");
+        let backends = pool.backends();
+        let owner = backends.iter().find(|b| b.id == found).unwrap();
+        owner.name.clone()
+    }
+
+    /// Tries of a backend that failed for this reason.
+    pub fn errors(&self, backend: &str, reason: &str) -> u64 {
+        let labels = [("pool", POOL), ("backend", backend), ("reason", reason)];
+        self.metric("backend_errors_total", &labels)
     }
 
     /// Clients refused for this reason.

@@ -11,6 +11,8 @@ mod failover;
 mod lb;
 mod log;
 mod refusal;
+mod replay;
+mod replay_limits;
 mod reset;
 #[path = "../backend/segments.rs"]
 mod segments;
