@@ -64,6 +64,20 @@ fn the_recipes_page_shows_the_examples() {
 }
 
 #[test]
+fn failover_codes_are_those_of_the_file() {
+    let example = read("examples/nginx-plus-recipe.toml");
+    for (written, codes) in [("[]", &[][..]), ("[0x88, 137]", &[0x88, 0x89])] {
+        let text = example.replace(
+            "balance =",
+            &format!("failover_codes = {written}\nbalance ="),
+        );
+        let config = parse("f", &text).expect("valid");
+        let pool = &config.pools[&config.listeners["mqtt"].pool];
+        assert_eq!(pool.failover_codes, codes);
+    }
+}
+
+#[test]
 fn files_that_cannot_be_read_say_so() {
     let directory = tempfile::tempdir().expect("temporary directory");
     let path = directory.path().join("x.toml");

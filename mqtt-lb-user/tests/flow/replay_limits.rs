@@ -1,9 +1,11 @@
 //! When a client stays with the broker that has its CONNECT, and what waiting costs.
 
+use std::time::Duration;
+
 use tokio::io::AsyncWriteExt as _;
 
-use crate::bytes::{assert_same, connect, long_connect};
-use crate::ends::{Broker, acknowledged, client, closed, read, read_out, until};
+use crate::bytes::{CONNACK, assert_same, connect, long_connect};
+use crate::ends::{Broker, acknowledged, client, closed, nobody, read, read_out, until};
 use crate::lb::Lb;
 use crate::replay::{asked, connack};
 
@@ -93,6 +95,23 @@ async fn a_client_that_closes_its_direction_stays() {
     drop(server);
     assert_eq!(read_out(&mut client).await.0, connack(0x88));
     assert!(brokers[1].is_alone().await);
+}
+
+#[tokio::test]
+async fn a_slow_broker_has_the_rest_of_the_time_when_no_other_is_reached() {
+    let broker = Broker::start();
+    let lb = Lb::with(&[broker.address, nobody()], |config| {
+        config.timeouts.connack = Duration::from_secs(4);
+    })
+    .await;
+    let mut client = client(lb.address).await;
+    client.write_all(&connect("c")).await.unwrap();
+    let mut server = asked(&lb, &client, &broker, &connect("c")).await;
+    until("its share to pass", || lb.errors("b", "refused") == 1).await;
+    assert_eq!(lb.errors("a", "connack_timeout"), 1);
+    server.write_all(CONNACK).await.unwrap();
+    assert_eq!(read(&mut client, 4).await, CONNACK);
+    assert_eq!(lb.owner("c"), "a");
 }
 
 #[tokio::test]
