@@ -258,6 +258,8 @@ async fn when_no_other_is_reached_the_client_gets_the_answer_there_was() {
     let mut server = asked(&lb, &client, &broker, &connect("c")).await;
     server.write_all(&connack(0x89)).await.unwrap();
     assert_eq!(read(&mut client, 5).await, connack(0x89));
+    let known = lb.pool().with_table(|table| table.len());
+    assert_eq!(known, Some(0), "it has said that it does not");
     assert_eq!(
         (lb.errors("a", "connack"), lb.errors("b", "refused")),
         (1, 1)
