@@ -29,6 +29,8 @@ pub struct Direction {
     pub written: u64,
     /// Bytes a path has forwarded from source to target.
     pub forwarded: u64,
+    /// Bytes of `forwarded` that are in the metrics already.
+    pub counted: u64,
     /// Forwarded bytes the kernel has not yet put into the target's TCP queue.
     pub backlog: Option<Backlog>,
     /// The source has sent its FIN and everything before it has been read.
@@ -172,6 +174,11 @@ impl Direction {
     pub fn pause(&self) -> Option<Duration> {
         let waiting = self.backlog.as_ref().or(self.stragglers.as_ref());
         waiting.filter(|_| !self.finished).map(Backlog::pause)
+    }
+
+    /// Bytes of [`Direction::total`] that are not in the metrics by the path's doing.
+    pub fn uncounted(&self) -> u64 {
+        self.total() - self.counted
     }
 
     /// Bytes that came from the source over the flow's life.

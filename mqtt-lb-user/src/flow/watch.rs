@@ -66,7 +66,7 @@ impl Watched {
 
     /// Brings the byte metrics up to date.
     pub(super) fn account(&mut self, dirs: &Directions) {
-        let (up, down) = (dirs.up.total(), dirs.down.total());
+        let (up, down) = (dirs.up.uncounted(), dirs.down.uncounted());
         // All threads share these counters: they are left alone where nothing changed.
         if up != self.accounted.0 {
             self.metrics.bytes.up.inc_by(up - self.accounted.0);

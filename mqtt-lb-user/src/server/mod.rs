@@ -60,8 +60,9 @@ async fn control(config: Config, source: Option<PathBuf>) -> anyhow::Result<()> 
 
     let loaded = paths::load(&config, &metrics);
     if let Some(sockmap) = loaded.sockmap.clone() {
+        let metrics = metrics.clone();
         tokio::spawn(async move {
-            if let Err(error) = sockmap.watch().await {
+            if let Err(error) = sockmap.watch(metrics).await {
                 error!("watching the sockmap path: {error:#}");
             }
         });

@@ -13,6 +13,7 @@ use tracing::debug;
 use super::Sockmap;
 use super::local::{self, Local};
 use super::signal::Signal;
+use super::watch::Seen;
 use crate::datapath::{
     Arrivals, Backlog, Direction, Directions, Ends, Offload, Refusal, Return, tcp,
 };
@@ -242,7 +243,7 @@ impl Offload for SockmapFlow {
         }
         self.signal.clear();
         let slots = [2 * place.flow, 2 * place.flow + 1];
-        let segments = slots.map(|slot| self.path.slots.segments(slot));
+        let seen = slots.map(|slot| Seen::now(&self.path.slots, slot));
         let sockets = [
             (&ends.client, false),
             (&ends.backend, place.local.is_some()),
@@ -250,7 +251,7 @@ impl Offload for SockmapFlow {
         let result = self
             .path
             .watch
-            .park(place.flow, sockets, segments, &self.signal)
+            .park(place.flow, sockets, seen, &self.signal)
             .map_err(|error| kernel("epoll", &error))
             .and_then(|()| self.arm_both(place, ends, dirs));
         if result.is_err() {
@@ -265,9 +266,10 @@ impl Offload for SockmapFlow {
 
     fn leave(&mut self, ends: &Ends, dirs: &mut Directions) {
         if let Some(place) = &self.place {
-            self.path
-                .watch
-                .unpark(place.flow, [&ends.client, &ends.backend]);
+            let sockets = [&ends.client, &ends.backend];
+            let [up, down] = self.path.watch.unpark(place.flow, sockets);
+            dirs.up.counted += up;
+            dirs.down.counted += down;
         }
         self.disarm_both(ends, dirs);
     }

@@ -25,6 +25,7 @@ pub use flow::SockmapFlow;
 
 use crate::config::{PathKind, Sockmap as Config, SockmapPolicy};
 use crate::datapath::{DataPath, Offload};
+use crate::metrics::Metrics;
 
 /// Send buffer of a socket on the path, in multiples of the in-flight limit: what
 /// is redirected has to fit into the TCP queue at once, with what the kernel adds to
@@ -76,12 +77,12 @@ impl Sockmap {
         }))
     }
 
-    /// Wakes flows that have to come back to userspace, and logs what the programs
-    /// say; runs until the process ends.
-    pub async fn watch(self: Arc<Self>) -> anyhow::Result<()> {
+    /// Wakes flows that have to come back to userspace, counts the bytes of the others
+    /// and logs what the programs say; runs until the process ends.
+    pub async fn watch(self: Arc<Self>, metrics: Arc<Metrics>) -> anyhow::Result<()> {
         let logger = self.logger.lock().expect("logger").take();
         let logger = logger.context("the sockmap path is watched already")?;
-        let flows = self.watch.run(&self.slots, self.policy);
+        let flows = self.watch.run(&self.slots, self.policy, &metrics.bytes);
         tokio::try_join!(flows, log_records::forward(logger)).map(|_| ())
     }
 

@@ -22,6 +22,7 @@ use super::slots::Slots;
 use crate::config::SockmapPolicy;
 use crate::datapath::Return;
 use crate::datapath::policy::BUSY;
+use crate::metrics::Bytes;
 
 /// Time between two looks at the rates.
 const SWEEP: Duration = Duration::from_secs(1);
@@ -38,8 +39,27 @@ pub struct Watch {
 
 struct Parked {
     signal: Arc<Signal>,
-    /// Segments of both directions at the last sweep.
-    segments: [u32; 2],
+    /// Both directions at the last sweep.
+    seen: [Seen; 2],
+    /// Bytes of both directions that the metrics have already.
+    counted: [u64; 2],
+}
+
+/// How far a direction has got in the kernel.
+#[derive(Debug, Clone, Copy)]
+pub struct Seen {
+    segments: u32,
+    bytes: u64,
+}
+
+impl Seen {
+    /// A look at a slot.
+    pub fn now(slots: &Slots, slot: u32) -> Self {
+        Self {
+            segments: slots.segments(slot),
+            bytes: slots.redirected(slot),
+        }
+    }
 }
 
 impl Watch {
@@ -65,12 +85,13 @@ impl Watch {
         &self,
         flow: u32,
         sockets: [(&TcpStream, bool); 2],
-        segments: [u32; 2],
+        seen: [Seen; 2],
         signal: &Arc<Signal>,
     ) -> io::Result<()> {
         self.parked.lock().expect("parked flows")[flow as usize] = Some(Parked {
             signal: signal.clone(),
-            segments,
+            seen,
+            counted: [0; 2],
         });
         for (socket, bytes) in sockets {
             let also = if bytes { libc::EPOLLIN } else { 0 };
@@ -94,9 +115,10 @@ impl Watch {
         Ok(())
     }
 
-    /// Stops watching a flow; its sockets may be unknown already.
-    pub fn unpark(&self, flow: u32, sockets: [&TcpStream; 2]) {
-        self.forget(flow);
+    /// Stops watching a flow; its sockets may be unknown already. Tells how many bytes
+    /// of either direction the metrics have counted meanwhile.
+    pub fn unpark(&self, flow: u32, sockets: [&TcpStream; 2]) -> [u64; 2] {
+        let counted = self.forget(flow);
         for socket in sockets {
             // SAFETY: two open descriptors; DEL takes no event.
             unsafe {
@@ -108,11 +130,13 @@ impl Watch {
                 );
             }
         }
+        counted
     }
 
-    /// Forgets a flow whose sockets are closed, or about to be.
-    pub fn forget(&self, flow: u32) {
-        self.parked.lock().expect("parked flows")[flow as usize] = None;
+    /// Forgets a flow whose sockets are closed, or about to be; as [`Watch::unpark`].
+    pub fn forget(&self, flow: u32) -> [u64; 2] {
+        let entry = self.parked.lock().expect("parked flows")[flow as usize].take();
+        entry.map_or([0; 2], |entry| entry.counted)
     }
 
     /// Whether parked flows can be woken.
@@ -121,8 +145,13 @@ impl Watch {
     }
 
     /// Wakes flows for ever. Should that fail, nobody stays in the kernel.
-    pub async fn run(&self, slots: &Slots, policy: SockmapPolicy) -> anyhow::Result<()> {
-        let result = self.wake(slots, policy).await;
+    pub async fn run(
+        &self,
+        slots: &Slots,
+        policy: SockmapPolicy,
+        bytes: &Bytes,
+    ) -> anyhow::Result<()> {
+        let result = self.wake(slots, policy, bytes).await;
         self.running.store(false, Ordering::SeqCst);
         let parked = self.parked.lock().expect("parked flows");
         for entry in parked.iter().flatten() {
@@ -131,7 +160,12 @@ impl Watch {
         result
     }
 
-    async fn wake(&self, slots: &Slots, policy: SockmapPolicy) -> anyhow::Result<()> {
+    async fn wake(
+        &self,
+        slots: &Slots,
+        policy: SockmapPolicy,
+        bytes: &Bytes,
+    ) -> anyhow::Result<()> {
         let events = self.events.lock().expect("events").take();
         let events = events.context("the sockmap path is watched already")?;
         // SAFETY: both descriptors stay open for as long as they are registered:
@@ -159,7 +193,11 @@ impl Watch {
                     }
                     guard.clear_ready();
                 }
-                _ = sweep.tick() => self.sweep(slots, policy),
+                _ = sweep.tick() => {
+                    let [up, down] = self.sweep(slots, policy);
+                    bytes.up.inc_by(up);
+                    bytes.down.inc_by(down);
+                }
             }
         }
     }
@@ -208,17 +246,21 @@ impl Watch {
         }
     }
 
-    /// Finds busy flows, and stops whose event found the ring full.
-    fn sweep(&self, slots: &Slots, policy: SockmapPolicy) {
+    /// Finds busy flows, and stops whose event found the ring full. Tells how many
+    /// bytes went either way since the last sweep.
+    fn sweep(&self, slots: &Slots, policy: SockmapPolicy) -> [u64; 2] {
+        let mut moved = [0; 2];
         let mut parked = self.parked.lock().expect("parked flows");
         for (flow, entry) in parked.iter_mut().enumerate() {
             let Some(entry) = entry else { continue };
             for direction in 0..2 {
-                let slot = 2 * flow as u32 + direction;
-                let segments = slots.segments(slot);
-                let seen = &mut entry.segments[direction as usize];
-                let rate = segments.wrapping_sub(*seen);
-                *seen = segments;
+                let slot = (2 * flow + direction) as u32;
+                let now = Seen::now(slots, slot);
+                let before = std::mem::replace(&mut entry.seen[direction], now);
+                let bytes = now.bytes - before.bytes;
+                entry.counted[direction] += bytes;
+                moved[direction] += bytes;
+                let rate = now.segments.wrapping_sub(before.segments);
                 if rate > BUSY && policy == SockmapPolicy::Auto {
                     entry.signal.raise(Return::Busy);
                 }
@@ -227,6 +269,7 @@ impl Watch {
                 }
             }
         }
+        moved
     }
 }
 
