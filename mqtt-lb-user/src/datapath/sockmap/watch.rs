@@ -253,13 +253,13 @@ impl Watch {
         let mut parked = self.parked.lock().expect("parked flows");
         for (flow, entry) in parked.iter_mut().enumerate() {
             let Some(entry) = entry else { continue };
-            for direction in 0..2 {
+            for (direction, moved) in moved.iter_mut().enumerate() {
                 let slot = (2 * flow + direction) as u32;
                 let now = Seen::now(slots, slot);
                 let before = std::mem::replace(&mut entry.seen[direction], now);
                 let bytes = now.bytes - before.bytes;
                 entry.counted[direction] += bytes;
-                moved[direction] += bytes;
+                *moved += bytes;
                 let rate = now.segments.wrapping_sub(before.segments);
                 if rate > BUSY && policy == SockmapPolicy::Auto {
                     entry.signal.raise(Return::Busy);
