@@ -7,6 +7,9 @@
 
 pub mod local;
 pub mod slot;
+pub mod splice_slot;
+pub mod splice_stat;
+pub mod tuple;
 
 /// Version of everything in this crate, in the object's `.rodata`.
 pub const LAYOUT: u32 = 1;
