@@ -5,6 +5,7 @@
 //! its size asserted; a change of layout is a change of [`LAYOUT`].
 #![no_std]
 
+pub mod checksum;
 pub mod local;
 pub mod slot;
 pub mod splice_slot;
