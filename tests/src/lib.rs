@@ -14,6 +14,7 @@ pub mod http;
 pub mod impair;
 pub mod lab;
 pub mod lb;
+pub mod load;
 pub mod metrics;
 pub mod mqtt;
 pub mod netns;
