@@ -3,7 +3,7 @@ use std::os::unix::net::UnixListener;
 use std::thread;
 
 use clap::CommandFactory;
-use mqtt_lb_user::config::{Balance, Config, PathKind, ProxyProtocol, Stick};
+use mqtt_lb_user::config::{Balance, Config, Origin, PathKind, ProxyProtocol, Stick};
 
 use super::*;
 
@@ -55,7 +55,7 @@ fn flags_make_a_configuration() {
 
     let long = config(
         "mqtt-lb run --listen 0.0.0.0:1883,[::]:1884 --backend [::1]:1885 --balance leastconn \
-         --proxy-protocol v2 --no-stick --datapath copy --log-format json --admin-socket off --http off",
+         --proxy-protocol v2 --no-stick --datapath splice,copy --log-format json --admin-socket off --http off",
     );
     let pool = &long.pools["default"];
     assert_eq!(long.listeners.len(), 2);
@@ -64,7 +64,29 @@ fn flags_make_a_configuration() {
         (Balance::LeastConn, ProxyProtocol::V2)
     );
     assert_eq!((pool.stick, long.admin, long.http), (None, None, None));
-    assert_eq!(long.datapath, [PathKind::Copy]);
+    assert_eq!(long.datapath, [PathKind::Splice, PathKind::Copy]);
+}
+
+#[test]
+fn drop_flows_goes_over_flags_and_file() {
+    let base = "mqtt-lb run --listen 0.0.0.0:1883 --backend 10.0.0.1:1883";
+    assert!(!config(base).splice.drop_flows);
+    assert!(config(&format!("{base} --drop-flows")).splice.drop_flows);
+
+    let directory = tempfile::tempdir().expect("temporary directory");
+    let file = directory.path().join("x.toml");
+    let example = include_str!("../../../examples/haproxy-recipe.toml");
+    std::fs::write(&file, example).expect("written");
+    let line = format!("mqtt-lb run -f {} --drop-flows", file.display());
+    let Command::Run(run) = parse(&line).expect(&line).command else {
+        panic!("{line}");
+    };
+    let (config, origin) = run.config().expect("valid");
+    assert!(config.splice.drop_flows);
+    let drop_flows = true;
+    let origin = origin.expect("a file");
+    assert_eq!(origin, Origin { file, drop_flows });
+    assert!(origin.load().expect("valid").splice.drop_flows, "reloaded");
 }
 
 #[test]

@@ -9,6 +9,7 @@ mod direction;
 mod paths;
 mod policy;
 mod side;
+mod slot_pool;
 pub mod sockmap;
 pub mod tcp;
 

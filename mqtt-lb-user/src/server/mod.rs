@@ -6,7 +6,6 @@ mod reload;
 mod shutdown;
 mod workers;
 
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,7 +17,7 @@ use tracing::{error, info, warn};
 
 use crate::admin::{self, Phase};
 use crate::backend::{Pools, monitor, sweep};
-use crate::config::Config;
+use crate::config::{Config, Origin};
 use crate::flow::Shared;
 use crate::logging;
 use crate::metrics::Metrics;
@@ -33,7 +32,7 @@ const FAREWELL: Duration = Duration::from_secs(5);
 ///
 /// # Errors
 /// One line: what could not be set up, and what to do.
-pub fn run(config: Config, source: Option<PathBuf>) -> anyhow::Result<()> {
+pub fn run(config: Config, source: Option<Origin>) -> anyhow::Result<()> {
     logging::init(&config.log)?;
     // The control thread does what no client waits for; clients have the workers.
     tokio::runtime::Builder::new_current_thread()
@@ -43,7 +42,7 @@ pub fn run(config: Config, source: Option<PathBuf>) -> anyhow::Result<()> {
         .block_on(control(config, source))
 }
 
-async fn control(config: Config, source: Option<PathBuf>) -> anyhow::Result<()> {
+async fn control(config: Config, source: Option<Origin>) -> anyhow::Result<()> {
     let metrics = Arc::new(Metrics::new());
     let pools = Arc::new(Pools::new(&config, &metrics));
     let context = Arc::new(admin::Context::new(pools.clone(), metrics.clone()));

@@ -26,6 +26,9 @@ pub(super) fn load(config: &Config, metrics: &Metrics) -> Loaded {
     let mut sockmap = None;
     for path in preferred {
         metrics.path(*path).available.set(0);
+        if *path == PathKind::Splice {
+            continue;
+        }
         match Sockmap::load(&config.sockmap) {
             Ok(loaded) => {
                 loaded.backends(&addresses(config));

@@ -9,7 +9,7 @@ mod flow;
 mod kernel;
 mod local;
 mod log_records;
-mod pool;
+
 mod signal;
 mod slots;
 mod version;
@@ -24,6 +24,7 @@ use tracing::warn;
 pub use flow::SockmapFlow;
 
 use crate::config::{PathKind, Sockmap as Config, SockmapPolicy};
+use crate::datapath::slot_pool::SlotPool;
 use crate::datapath::{DataPath, Offload};
 use crate::metrics::Metrics;
 
@@ -38,7 +39,7 @@ pub struct Sockmap {
     kernel: kernel::Kernel,
     local: Option<local::Local>,
     slots: slots::Slots,
-    pool: Mutex<pool::SlotPool>,
+    pool: Mutex<SlotPool>,
     watch: watch::Watch,
     limit: u64,
     /// Send buffer of every socket on the path, bytes.
@@ -68,7 +69,7 @@ impl Sockmap {
             local,
             logger,
             slots,
-            pool: Mutex::new(pool::SlotPool::new(config.max_flows)),
+            pool: Mutex::new(SlotPool::new(config.max_flows)),
             watch,
             limit: config.limit,
             send_buffer: SEND_BUFFER
