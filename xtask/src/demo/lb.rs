@@ -10,9 +10,9 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 
 use super::broker::Broker;
-use super::kept::Kept;
 use super::{free_address, until};
 use crate::command;
+use crate::kept::Kept;
 
 /// The name of the demo's pool.
 pub const POOL: &str = "brokers";

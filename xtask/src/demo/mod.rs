@@ -3,7 +3,6 @@
 
 mod broker;
 mod clients;
-mod kept;
 mod lb;
 mod seen;
 
