@@ -26,6 +26,8 @@ enum Kind {
     Messages,
     /// What comes is dropped.
     Sink,
+    /// Bulk data will be sent when the client says a word.
+    Armed,
     /// Bulk data is sent.
     Source,
 }
@@ -132,6 +134,11 @@ impl Connection {
         let bytes = &buffers.read[..read];
         match self.kind {
             Kind::Sink => Ok(()),
+            Kind::Armed if read > 0 => {
+                self.kind = Kind::Source;
+                poll.change(&self.stream, token, Interest::Write)
+            }
+            Kind::Armed => Ok(()),
             Kind::Messages if self.rest.is_empty() => {
                 let used = answer(&self.stream, bytes, &mut buffers.answers)?;
                 self.rest.extend_from_slice(&bytes[used..]);
@@ -140,7 +147,7 @@ impl Connection {
             _ => {
                 self.rest.extend_from_slice(bytes);
                 if self.kind == Kind::New {
-                    self.begin(poll, token)?;
+                    self.begin()?;
                 }
                 if self.kind == Kind::Messages {
                     let used = answer(&self.stream, &self.rest, &mut buffers.answers)?;
@@ -152,7 +159,7 @@ impl Connection {
     }
 
     /// Looks for CONNECT, behind a PROXY header or without; answers it.
-    fn begin(&mut self, poll: &Poll, token: usize) -> io::Result<()> {
+    fn begin(&mut self) -> io::Result<()> {
         let Some((header, _)) = proxy::parse(&self.rest) else {
             return Ok(());
         };
@@ -165,12 +172,9 @@ impl Connection {
         client::send(&self.stream, client::connack())?;
         self.kind = match connect.client_id.first() {
             Some(b'u') => Kind::Sink,
-            Some(b'd') => Kind::Source,
+            Some(b'd') => Kind::Armed,
             _ => Kind::Messages,
         };
-        if self.kind == Kind::Source {
-            poll.change(&self.stream, token, Interest::Write)?;
-        }
         Ok(())
     }
 }

@@ -25,6 +25,12 @@ pub fn run(
         Direction::Down => Interest::Read,
     };
     start()?;
+    if direction == Direction::Down {
+        // Until this word the connections are quiet, so that they can change paths.
+        for stream in &clients {
+            client::send(stream, &[0])?;
+        }
+    }
     for (token, stream) in clients.iter().enumerate() {
         poll.add(stream, token, interest)?;
     }

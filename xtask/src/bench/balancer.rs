@@ -20,7 +20,7 @@ use crate::{paths, sys};
 /// Each balancer has a namespace of its own, so the port is free.
 const HTTP: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 9180);
 /// Time to start, and to take established connections onto a path.
-const PATIENCE: Duration = Duration::from_secs(15);
+const PATIENCE: Duration = Duration::from_secs(10);
 /// Entries of the stick tables.
 const STICK: usize = 100_000;
 

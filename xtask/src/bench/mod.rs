@@ -10,6 +10,7 @@ mod memory;
 mod pins;
 mod progress;
 mod report;
+mod round;
 mod run;
 mod stand;
 mod stats;

@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use super::candidate::Candidate;
 use super::case::Metric;
+use super::round::Round;
 use super::run::{Outcome, Row};
 use super::stats::{FEWEST_ROUNDS, Ratio, median, ratio, spread};
 
@@ -37,7 +38,7 @@ impl Row {
 
     /// A figure of each round, with gaps where a round does not count.
     fn series(&self, key: &str, only_quiet: bool) -> Vec<Option<f64>> {
-        let value = |round: &Result<super::run::Round, String>| {
+        let value = |round: &Result<Round, String>| {
             let round = round.as_ref().ok()?;
             if only_quiet && round.foreign > MOST_FOREIGN {
                 return None;
@@ -143,7 +144,6 @@ pub mod tests {
     use std::collections::BTreeMap;
 
     use super::super::case::CASES;
-    use super::super::run::Round;
     use super::*;
 
     /// A row with rounds of rate and foreign use.

@@ -106,6 +106,17 @@ impl Stand {
         &self.load
     }
 
+    /// Shows with one connection that what is to be measured works here.
+    ///
+    /// # Errors
+    /// If it does not.
+    pub fn prove(&mut self) -> Result<()> {
+        let mut job = Job::new(Work::Idle, self.targets[0]);
+        job.connections = 1;
+        let _client = Loader::start(&self.load, &self.lab.client, &job, PATIENCE)?;
+        self.settle(job.connections)
+    }
+
     /// Waits until that many connections are where they are to be measured.
     ///
     /// # Errors

@@ -23,7 +23,12 @@ pub fn spread(values: &[f64]) -> Option<f64> {
     let values = sorted(values);
     let quarter = values.len() / 4;
     let width = values[values.len() - 1 - quarter] - values[quarter];
-    Some(width / median.abs())
+    // Without a width, also of zeros.
+    Some(if width == 0.0 {
+        0.0
+    } else {
+        width / median.abs()
+    })
 }
 
 /// One series divided by another.
@@ -83,6 +88,7 @@ mod tests {
         let seven = [10.0, 10.5, 9.5, 10.0, 900.0, 10.2, 9.9];
         assert!(spread(&seven).is_some_and(|spread| spread < 0.1));
         assert_eq!(spread(&[8.0, 10.0, 12.0]), Some(0.4));
+        assert_eq!(spread(&[0.0, 0.0, 0.0]), Some(0.0));
     }
 
     #[test]
