@@ -6,8 +6,11 @@
 
 pub mod copy;
 mod direction;
+pub mod mapped;
+pub mod object;
 mod paths;
 mod policy;
+pub mod release;
 mod side;
 pub mod sockmap;
 pub mod tcp;
