@@ -6,11 +6,14 @@
 
 pub mod copy;
 mod direction;
+pub mod mapped;
 mod memo;
+pub mod object;
 mod offers;
 mod paths;
 mod policy;
 mod refusal;
+pub mod release;
 mod resident;
 mod side;
 mod slot_pool;
