@@ -10,7 +10,7 @@ const TIMESTAMPS: u8 = 1;
 const SACK: u8 = 2;
 const WSCALE: u8 = 4;
 const ECN: u8 = 8;
-/// ECN was seen on a packet, which is more than agreeing on it; not compared.
+/// Bytes of the structure up to the last member that is read.
 const SHORTEST: usize = 88;
 
 /// The part of `struct tcp_info` (linux/tcp.h) that decides about a splice.

@@ -86,6 +86,12 @@ impl<'a> Repaired<'a> {
         get(self.socket, TCP_TIMESTAMP, 0u32)
     }
 
+    /// The MSS its peer has announced, bytes, no more than our own limit
+    /// (`mss_clamp`, which TCP_MAXSEG tells in repair mode).
+    pub fn peer_mss(&self) -> io::Result<u32> {
+        get(self.socket, libc::TCP_MAXSEG, 0u32)
+    }
+
     /// From here on the socket drops whatever arrives.
     pub fn deafen(&mut self) -> io::Result<()> {
         let mut nothing = libc::sock_filter {
