@@ -13,6 +13,7 @@ mod policy;
 pub mod release;
 mod side;
 pub mod sockmap;
+pub mod splice;
 pub mod tcp;
 
 use std::net::TcpStream;
