@@ -1,38 +1,38 @@
 //! A flow that may be spliced: from before its backend is dialled to the hand-over.
 
 use std::io;
-use std::net::TcpStream;
+use std::net::SocketAddr;
 use std::os::fd::BorrowedFd;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use mqtt_lb_ebpf::splice_slot::{
     MARK, MARK_NO_SACK, MARK_NO_TIMESTAMPS, SpliceSlot, state,
 };
-use tracing::{debug, error};
+use tracing::debug;
 
 use super::corners::Corners;
-use super::handoff::{self, Handed, acknowledge, hand_over, is_quiet};
+use super::handoff::{acknowledge, hand_over, is_quiet};
 use super::info::TcpInfo;
+use super::left::Left;
 use super::residents::Found;
-use super::{Splice, note, repair, slots};
+use super::{Splice, slots};
 use crate::backend::dial::Tuning;
-use crate::datapath::{
-    Departure, Directions, Ends, Entry, Fate, Memo, Offload, Refusal, Resident, Return, Route,
-};
+use crate::datapath::{Directions, Ends, Entry, Offload, Refusal, Return, Route};
 
 /// Bytes of the timestamp option in every segment (RFC 7323, appendix A).
 const TIMESTAMP_BYTES: u32 = 12;
 /// Largest value of TCP_MAXSEG (`MAX_TCP_WINDOW`, net/tcp.h); a client that takes more
 /// is on this host.
 const MAX_MAXSEG: u32 = 32_767;
-/// How long dissolved sockets are kept, to see that nothing has reached them.
-const LINGER: Duration = Duration::from_millis(20);
 
 /// A connection with a slot, index entries and a source port of its own.
 pub struct Candidate {
     path: Arc<Splice>,
+    client: SocketAddr,
+    front: SocketAddr,
+    backend: SocketAddr,
     /// Given away with the flow when it is handed over.
     seat: Option<Seat>,
     tuning: Tuning,
@@ -49,51 +49,56 @@ struct Seat {
 impl Candidate {
     /// Takes a slot and a port for the flow, and lets the programs learn of it.
     pub fn prepare(path: &Arc<Splice>, route: &Route<'_>) -> Result<Self, Refusal> {
-        let info = TcpInfo::of(&route.socket).map_err(|e| refused("TCP_INFO", &e))?;
+        let info = TcpInfo::of(&route.socket).map_err(|e| kernel("TCP_INFO", &e))?;
         let mut candidate = Self {
             path: path.clone(),
+            client: route.client,
+            front: route.front,
+            backend: route.backend,
             seat: None,
             tuning: tuning(&info),
         };
-        let slot = path.pool().take(Instant::now()).ok_or(Refusal::TableFull)?;
-        match candidate.sit(route, slot) {
-            Ok(()) => Ok(candidate),
-            Err(refusal) => {
-                path.pool().release(slot, Instant::now());
-                Err(refusal)
-            }
-        }
+        candidate.sit()?;
+        Ok(candidate)
     }
 
-    fn sit(&mut self, route: &Route<'_>, slot: u32) -> Result<(), Refusal> {
-        let source = self.path.sources.take(route.backend).ok_or(Refusal::NoPort)?;
-        let corners = Corners::new(route.client, route.front, source, route.backend)?;
-        let mut seat = Seat {
-            slot,
-            corners,
-            entered: false,
-        };
-        let entered = self.enter(&mut seat);
-        if entered.is_err() {
-            self.path.sources.give_back(&seat.corners);
-        }
-        entered?;
+    fn sit(&mut self) -> Result<(), Refusal> {
+        let source = self.path.sources.take(self.backend).ok_or(Refusal::NoPort)?;
+        let corners = Corners::new(self.client, self.front, source, self.backend);
+        let corners = corners.inspect_err(|_| self.path.sources.give_back(source, self.backend))?;
+        let slot = self.path.pool().take(Instant::now());
+        let seat = slot.ok_or(Refusal::TableFull).and_then(|slot| {
+            let seat = Seat {
+                slot,
+                corners,
+                entered: true,
+            };
+            match self.enter(&seat) {
+                Ok(()) => Ok(seat),
+                Err(error) => {
+                    self.path.pool().release(slot, Instant::now());
+                    Err(kernel("the index", &error))
+                }
+            }
+        });
+        let seat = seat.inspect_err(|_| self.path.sources.give_back(source, self.backend))?;
         self.tuning.source = Some(source);
         self.seat = Some(seat);
         Ok(())
     }
 
     /// Opens the slot for learning, and the way to it.
-    fn enter(&self, seat: &mut Seat) -> Result<(), Refusal> {
+    fn enter(&self, seat: &Seat) -> io::Result<()> {
         let path = &self.path;
-        let before = slots::read(path.kernel.slots(), seat.slot);
+        let slots = path.kernel.slots();
+        let before = slots::read(slots, seat.slot);
         let mut slot = SpliceSlot {
             state: state::LEARN,
             generation: before.generation.wrapping_add(1),
             ..SpliceSlot::default()
         };
         seat.corners.describe(&mut slot);
-        slots::write(path.kernel.slots(), seat.slot, &slot);
+        slots::write(slots, seat.slot, &slot);
         let entered = path.enter(&seat.corners, seat.slot).or_else(|error| {
             // The client comes from the address and port of a flow that it has forgotten.
             match path.find(&seat.corners) {
@@ -104,14 +109,19 @@ impl Candidate {
                 _ => Err(error),
             }
         });
-        entered.map_err(|error| {
-            slots::set_state(path.kernel.slots(), seat.slot, state::FREE);
-            refused("the index", &error)
-        })?;
-        seat.entered = true;
-        Ok(())
+        entered.inspect_err(|_| slots::set_state(slots, seat.slot, state::FREE))
     }
 
+    /// Gives up slot and port.
+    fn stand_up(&mut self) {
+        self.withdraw();
+        if let Some(seat) = self.seat.take() {
+            self.path.sources.give_back(seat.corners.source(), self.backend);
+        }
+        self.tuning.source = None;
+    }
+
+    /// Takes the flow out of the programs' sight; the port stays with its socket.
     fn withdraw(&mut self) {
         let Some(seat) = self.seat.as_mut().filter(|seat| seat.entered) else {
             return;
@@ -143,20 +153,8 @@ impl Offload for Candidate {
     }
 
     fn choose_source(&mut self) -> bool {
-        self.withdraw();
-        let Some(old) = self.seat.take() else {
-            return false;
-        };
-        self.path.sources.give_back(&old.corners);
-        self.tuning.source = None;
-        let Some(slot) = self.path.pool().take(Instant::now()) else {
-            return false;
-        };
-        let again = self.reseat(&old.corners, slot);
-        if again.is_none() {
-            self.path.pool().release(slot, Instant::now());
-        }
-        again.is_some()
+        self.stand_up();
+        self.sit().is_ok()
     }
 
     fn looks_quiet(&self, client: BorrowedFd<'_>, backend: BorrowedFd<'_>) -> bool {
@@ -173,18 +171,13 @@ impl Offload for Candidate {
         path.metrics.handover.observe(handed.took.as_secs_f64());
         let slot = slots::read(slots, seat.slot);
         acknowledge(&path.raw, &seat.corners, &slot, &handed);
-        let left = Left {
-            path: path.clone(),
-            flow: Found {
-                slot: seat.slot,
-                generation: slot.generation,
-                corners: seat.corners,
-            },
-            handed,
-            bytes,
+        let flow = Found {
+            slot: seat.slot,
+            generation: slot.generation,
+            corners: seat.corners,
         };
         self.seat = None;
-        Ok(Entry::Dissolved(Box::new(left)))
+        Ok(Entry::Dissolved(Box::new(Left::new(path.clone(), flow, handed))))
     }
 
     fn poll_return(&mut self, _cx: &mut Context<'_>) -> Poll<Return> {
@@ -200,9 +193,38 @@ impl Offload for Candidate {
 
 impl Drop for Candidate {
     fn drop(&mut self) {
-        self.withdraw();
-        if let Some(seat) = self.seat.take() {
-            self.path.sources.give_back(&seat.corners);
-        }
+        self.stand_up();
+    }
+}
+
+fn kernel(step: &str, error: &io::Error) -> Refusal {
+    debug!("splice: a flow is refused at {step}: {error}");
+    Refusal::Kernel
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_backend_is_asked_for_what_the_client_has() {
+        let info = TcpInfo {
+            established: true,
+            timestamps: true,
+            sack: true,
+            ecn: false,
+            snd_wscale: 7,
+            rcv_wscale: 7,
+            snd_mss: 1348,
+            advmss: 1460,
+        };
+        assert_eq!(tuning(&info).max_segment, Some(1360));
+        assert_eq!(tuning(&info).mark, None);
+        let plain = TcpInfo { timestamps: false, sack: false, ..info };
+        assert_eq!(tuning(&plain).max_segment, Some(1348));
+        let mark = MARK | MARK_NO_TIMESTAMPS | MARK_NO_SACK;
+        assert_eq!(tuning(&plain).mark, Some(mark));
+        let local = TcpInfo { snd_mss: 32_768, ..info };
+        assert_eq!(tuning(&local).max_segment, None);
     }
 }

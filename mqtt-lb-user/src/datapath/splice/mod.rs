@@ -5,13 +5,23 @@
 //! pinned, and the next process adopts what it finds. See `docs/architecture.md` for
 //! the hand-over and its traps.
 
+mod attachments;
+mod bpffs;
 mod candidate;
 mod corners;
 mod eligible;
 mod handoff;
 mod info;
+mod interfaces;
 mod judge;
+pub mod kernel;
+mod layout;
+mod left;
+mod links;
+mod maps;
 mod note;
+mod overlap;
+mod pins;
 mod ports;
 mod raw;
 mod repair;
@@ -29,6 +39,8 @@ use std::time::{Duration, Instant};
 
 use mqtt_lb_ebpf::splice_stat::Stat;
 use mqtt_lb_ebpf::tuple::Place;
+
+pub use attachments::{Hook, InterfaceState};
 
 use self::corners::{Corners, Keys, place6};
 use self::kernel::SpliceKernel;
@@ -78,9 +90,9 @@ impl Splice {
         let raw = Raw::open()?;
         let opened = SpliceKernel::open(config, listeners)?;
         let found = residents::find(&opened.kernel)?;
-        let used: Vec<u32> = found.iter().map(|found| found.slot).collect();
+        let used: Vec<u32> = found.iter().map(|(flow, _)| flow.slot).collect();
         let sources = Sources::new(config.ports.clone());
-        for flow in &found {
+        for (flow, _) in &found {
             sources.claim(&flow.corners);
         }
         Ok(Arc::new(Self {
@@ -113,9 +125,9 @@ impl Splice {
         }
     }
 
-    /// Where the programs are attached, for the log.
-    pub fn hooks(&self) -> String {
-        self.kernel.hooks()
+    /// The interfaces and where the programs are on them.
+    pub fn interfaces(&self) -> Vec<InterfaceState> {
+        self.kernel.interfaces()
     }
 
     /// Enters both directions of a flow into the index.

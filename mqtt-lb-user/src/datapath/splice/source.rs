@@ -57,8 +57,7 @@ impl Sources {
     }
 
     /// Gives a port back.
-    pub fn give_back(&self, corners: &Corners) {
-        let (source, backend) = (corners.source(), corners.backend());
+    pub fn give_back(&self, source: SocketAddr, backend: SocketAddr) {
         self.ports(&mut self.lock(), source.ip(), backend)
             .give_back(source.port());
     }
@@ -97,9 +96,7 @@ mod tests {
             assert_eq!(first, "127.0.0.1:10000".parse().unwrap());
             assert!(sources.take(backend).is_some());
             assert_eq!(sources.take(backend), None);
-            let front = "127.0.0.1:1883".parse().unwrap();
-            let corners = Corners::new(front, front, first, backend).unwrap();
-            sources.give_back(&corners);
+            sources.give_back(first, backend);
             assert_eq!(sources.take(backend), Some(first));
         }
     }
