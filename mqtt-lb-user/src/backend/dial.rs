@@ -114,7 +114,10 @@ impl DialError {
         let Failure::Io(error) = &self.source else {
             return false;
         };
-        matches!(error.kind(), ErrorKind::AddrInUse | ErrorKind::AddrNotAvailable)
+        matches!(
+            error.kind(),
+            ErrorKind::AddrInUse | ErrorKind::AddrNotAvailable
+        )
     }
 
     /// Whether this host is short of descriptors or memory: that tells nothing about

@@ -39,7 +39,10 @@ impl Paths {
 
     /// Largest segment that clients should be told to send, bytes.
     pub fn max_segment(&self) -> Option<u16> {
-        let wanted = self.offloads.iter().filter_map(|(path, _)| path.max_segment());
+        let wanted = self
+            .offloads
+            .iter()
+            .filter_map(|(path, _)| path.max_segment());
         wanted.min()
     }
 

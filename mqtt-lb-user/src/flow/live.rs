@@ -94,7 +94,8 @@ impl LiveFlow {
             counter.store(bytes, Relaxed);
         }
         let age = self.accepted.elapsed().as_millis();
-        self.last_ms.store(u64::try_from(age).unwrap_or(u64::MAX), Relaxed);
+        self.last_ms
+            .store(u64::try_from(age).unwrap_or(u64::MAX), Relaxed);
     }
 
     /// Ends the flow: both sides are reset.

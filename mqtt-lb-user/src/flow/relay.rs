@@ -198,7 +198,8 @@ impl Flow {
 
     fn account(&mut self) {
         self.watched.account(&self.dirs);
-        self.live.account([self.dirs.up.total(), self.dirs.down.total()]);
+        self.live
+            .account([self.dirs.up.total(), self.dirs.down.total()]);
     }
 
     /// Copies until the flow is quiet or over; `Err` when it has to end early.

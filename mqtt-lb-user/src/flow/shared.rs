@@ -6,9 +6,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use arc_swap::ArcSwap;
 use tokio::sync::watch;
 
+use super::live::Live;
 use crate::backend::Pools;
 use crate::config::Config;
-use super::live::Live;
 use crate::datapath::{Paths, tag};
 use crate::metrics::{ListenerMetrics, Metrics};
 
@@ -30,8 +30,6 @@ pub struct Shared {
     pub live: Arc<Live>,
     /// The listeners of this process.
     pub listeners: Vec<Arc<Listener>>,
-    /// Stands for the listener of a flow that was found, when there is none any more.
-    pub unknown_listener: Arc<Listener>,
     /// Turns true when connections have to end.
     pub stop: watch::Receiver<bool>,
 }

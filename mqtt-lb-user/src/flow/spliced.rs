@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use super::shared::{Detached, Shared};
+use super::shared::{Detached, Listener, Shared};
 use crate::backend::Lease;
 use crate::config::PathKind;
 use crate::datapath::{Fate, Memo, Resident, Side, Standing};
@@ -77,7 +77,8 @@ fn end(fate: Fate) -> End {
 /// backend and its stick entry, as far as they are still there.
 pub fn adopt(shared: &Arc<Shared>, memo: &Memo) -> Box<dyn Resident> {
     let listener = shared.listeners.iter().find(|l| l.tag == memo.listener);
-    let listener = listener.unwrap_or(&shared.unknown_listener);
+    let gone = || Arc::new(Listener::new("unknown", &shared.metrics));
+    let listener = listener.cloned().unwrap_or_else(gone);
     let pools = shared.pools.all();
     let found = pools.iter().find_map(|pool| {
         let backends = pool.backends();
@@ -92,7 +93,7 @@ pub fn adopt(shared: &Arc<Shared>, memo: &Memo) -> Box<dyn Resident> {
     });
     shared.paths.adopted(PathKind::Splice);
     Box::new(Spliced {
-        open: Detached::adopt(shared, listener),
+        open: Detached::adopt(shared, &listener),
         lease,
     })
 }

@@ -7,9 +7,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Instant;
 
-use mqtt_lb_ebpf::splice_slot::{
-    MARK, MARK_NO_SACK, MARK_NO_TIMESTAMPS, SpliceSlot, state,
-};
+use mqtt_lb_ebpf::splice_slot::{MARK, MARK_NO_SACK, MARK_NO_TIMESTAMPS, SpliceSlot, state};
 use tracing::debug;
 
 use super::corners::Corners;
@@ -63,7 +61,11 @@ impl Candidate {
     }
 
     fn sit(&mut self) -> Result<(), Refusal> {
-        let source = self.path.sources.take(self.backend).ok_or(Refusal::NoPort)?;
+        let source = self
+            .path
+            .sources
+            .take(self.backend)
+            .ok_or(Refusal::NoPort)?;
         let corners = Corners::new(self.client, self.front, source, self.backend);
         let corners = corners.inspect_err(|_| self.path.sources.give_back(source, self.backend))?;
         let slot = self.path.pool().take(Instant::now());
@@ -73,7 +75,7 @@ impl Candidate {
                 corners,
                 entered: true,
             };
-            match self.enter(&seat) {
+            match self.open(&seat) {
                 Ok(()) => Ok(seat),
                 Err(error) => {
                     self.path.pool().release(slot, Instant::now());
@@ -88,7 +90,7 @@ impl Candidate {
     }
 
     /// Opens the slot for learning, and the way to it.
-    fn enter(&self, seat: &Seat) -> io::Result<()> {
+    fn open(&self, seat: &Seat) -> io::Result<()> {
         let path = &self.path;
         let slots = path.kernel.slots();
         let before = slots::read(slots, seat.slot);
@@ -116,7 +118,9 @@ impl Candidate {
     fn stand_up(&mut self) {
         self.withdraw();
         if let Some(seat) = self.seat.take() {
-            self.path.sources.give_back(seat.corners.source(), self.backend);
+            self.path
+                .sources
+                .give_back(seat.corners.source(), self.backend);
         }
         self.tuning.source = None;
     }
@@ -136,7 +140,11 @@ impl Candidate {
 /// What the connection to the backend needs to be like for its handshake to end as the
 /// client's did.
 fn tuning(client: &TcpInfo) -> Tuning {
-    let options = if client.timestamps { TIMESTAMP_BYTES } else { 0 };
+    let options = if client.timestamps {
+        TIMESTAMP_BYTES
+    } else {
+        0
+    };
     let takes = client.snd_mss + options;
     let lacks = |has: bool, bit: u32| if has { 0 } else { bit };
     let bits = lacks(client.timestamps, MARK_NO_TIMESTAMPS) | lacks(client.sack, MARK_NO_SACK);
@@ -167,7 +175,9 @@ impl Offload for Candidate {
         let bytes = [dirs.up.total(), dirs.down.total()];
         let path = &self.path;
         let slots = path.kernel.slots();
-        let handed = hand_over(slots, seat.slot, ends, bytes, &mut |mss| path.small_mss(mss))?;
+        let handed = hand_over(slots, seat.slot, ends, bytes, &mut |mss| {
+            path.small_mss(mss)
+        })?;
         path.metrics.handover.observe(handed.took.as_secs_f64());
         let slot = slots::read(slots, seat.slot);
         acknowledge(&path.raw, &seat.corners, &slot, &handed);
@@ -177,7 +187,11 @@ impl Offload for Candidate {
             corners: seat.corners,
         };
         self.seat = None;
-        Ok(Entry::Dissolved(Box::new(Left::new(path.clone(), flow, handed))))
+        Ok(Entry::Dissolved(Box::new(Left::new(
+            path.clone(),
+            flow,
+            handed,
+        ))))
     }
 
     fn poll_return(&mut self, _cx: &mut Context<'_>) -> Poll<Return> {
@@ -220,11 +234,18 @@ mod tests {
         };
         assert_eq!(tuning(&info).max_segment, Some(1360));
         assert_eq!(tuning(&info).mark, None);
-        let plain = TcpInfo { timestamps: false, sack: false, ..info };
+        let plain = TcpInfo {
+            timestamps: false,
+            sack: false,
+            ..info
+        };
         assert_eq!(tuning(&plain).max_segment, Some(1348));
         let mark = MARK | MARK_NO_TIMESTAMPS | MARK_NO_SACK;
         assert_eq!(tuning(&plain).mark, Some(mark));
-        let local = TcpInfo { snd_mss: 32_768, ..info };
+        let local = TcpInfo {
+            snd_mss: 32_768,
+            ..info
+        };
         assert_eq!(tuning(&local).max_segment, None);
     }
 }

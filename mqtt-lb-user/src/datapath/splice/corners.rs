@@ -79,12 +79,6 @@ impl Corners {
         self.0[end::BACKEND]
     }
 
-    /// The same flow from another port of ours.
-    pub fn with_port(mut self, port: u16) -> Self {
-        self.0[end::SOURCE].set_port(port);
-        self
-    }
-
     /// Writes addresses, ports and their checksum differences into a slot.
     pub fn describe(&self, slot: &mut SpliceSlot) {
         let octets = self.0.map(|a| match a.ip() {
@@ -206,7 +200,10 @@ mod tests {
         };
         let value = place6(Place::new(3, 0), rewrite);
         assert_eq!(Corners::of_entry(&slot, &key, &value), corners);
-        assert_eq!((down.source, down.destination), (value.destination, value.source));
+        assert_eq!(
+            (down.source, down.destination),
+            (value.destination, value.source)
+        );
         assert_eq!(back.map(|ip| ip.octets()), [key.destination, key.source]);
     }
 
@@ -217,7 +214,10 @@ mod tests {
         };
         assert_eq!((up.source, up.destination), ([10, 1, 0, 2], [10, 1, 0, 1]));
         assert_eq!(up.destination_port, 1883u16.to_be_bytes());
-        assert_eq!((down.source, down.destination), ([10, 2, 0, 2], [10, 2, 0, 1]));
+        assert_eq!(
+            (down.source, down.destination),
+            ([10, 2, 0, 2], [10, 2, 0, 1])
+        );
         assert_eq!(down.source_port, 1884u16.to_be_bytes());
     }
 

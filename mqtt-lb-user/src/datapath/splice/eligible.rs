@@ -88,17 +88,49 @@ mod tests {
     #[test]
     fn equals_fit() {
         assert_eq!(check(&info(), &info(), &learned()), Ok(()));
-        let other = TcpInfo { snd_wscale: 0, rcv_wscale: 2, ..info() };
-        assert_eq!(check(&info(), &other, &learned()), Ok(()), "windows are rescaled");
+        let other = TcpInfo {
+            snd_wscale: 0,
+            rcv_wscale: 2,
+            ..info()
+        };
+        assert_eq!(
+            check(&info(), &other, &learned()),
+            Ok(()),
+            "windows are rescaled"
+        );
     }
 
     #[test]
     fn every_difference_has_its_name() {
         for (other, refusal) in [
-            (TcpInfo { established: false, ..info() }, Refusal::NotEstablished),
-            (TcpInfo { timestamps: false, ..info() }, Refusal::Timestamps),
-            (TcpInfo { sack: false, ..info() }, Refusal::Sack),
-            (TcpInfo { ecn: true, ..info() }, Refusal::Ecn),
+            (
+                TcpInfo {
+                    established: false,
+                    ..info()
+                },
+                Refusal::NotEstablished,
+            ),
+            (
+                TcpInfo {
+                    timestamps: false,
+                    ..info()
+                },
+                Refusal::Timestamps,
+            ),
+            (
+                TcpInfo {
+                    sack: false,
+                    ..info()
+                },
+                Refusal::Sack,
+            ),
+            (
+                TcpInfo {
+                    ecn: true,
+                    ..info()
+                },
+                Refusal::Ecn,
+            ),
         ] {
             assert_eq!(check(&info(), &other, &learned()), Err(refusal));
             assert_eq!(check(&other, &info(), &learned()), Err(refusal));
@@ -113,7 +145,11 @@ mod tests {
         let mut timeless = learned();
         timeless.seen[1] = 0;
         assert_eq!(check(&info(), &info(), &timeless), Err(Refusal::NotLearned));
-        let plain = TcpInfo { timestamps: false, snd_mss: 1460, ..info() };
+        let plain = TcpInfo {
+            timestamps: false,
+            snd_mss: 1460,
+            ..info()
+        };
         assert_eq!(check(&plain, &plain, &timeless), Ok(()));
     }
 
@@ -123,7 +159,10 @@ mod tests {
         assert_eq!(mss([1460, 1460]), Ok(()));
         assert_eq!(mss([1459, 1460]), Err(Refusal::Mss));
         assert_eq!(mss([1460, 1459]), Err(Refusal::Mss));
-        let told = TcpInfo { advmss: 1360, ..info() };
+        let told = TcpInfo {
+            advmss: 1360,
+            ..info()
+        };
         assert_eq!(check_mss(&info(), &told, [1360, 1460]), Ok(()));
     }
 }

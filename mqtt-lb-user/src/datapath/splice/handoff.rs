@@ -250,10 +250,18 @@ mod tests {
         };
         let by = numbers.translation([a, b], [[7, 8], [9, 10]], true, [1, 2]);
         let next = |receive: u32, direction: usize| receive.wrapping_add(by.seq_delta[direction]);
-        assert_eq!(next(a.receive, 0), b.write, "the client's next byte is the backend's");
+        assert_eq!(
+            next(a.receive, 0),
+            b.write,
+            "the client's next byte is the backend's"
+        );
         assert_eq!(next(b.receive, 1), a.write);
         let ack = |ack: u32, direction: usize| ack.wrapping_sub(by.seq_delta[1 - direction]);
-        assert_eq!(ack(a.write, 0), b.receive, "what the client has, the backend sent");
+        assert_eq!(
+            ack(a.write, 0),
+            b.receive,
+            "what the client has, the backend sent"
+        );
         assert_eq!(ack(b.write, 1), a.receive);
         assert_eq!(by.ts_delta, [51, 51]);
         assert_eq!(by.edges, [3000, 2000]);

@@ -25,8 +25,8 @@ mod pins;
 mod ports;
 mod raw;
 mod repair;
-mod residents;
 mod resets;
+mod residents;
 mod segment;
 mod slots;
 mod source;
@@ -136,7 +136,9 @@ impl Splice {
         match corners.keys() {
             Keys::V4([up, down]) => {
                 self.kernel.insert4(up, places[0])?;
-                self.kernel.insert4(down, places[1]).inspect_err(|_| self.kernel.remove4(&up))
+                self.kernel
+                    .insert4(down, places[1])
+                    .inspect_err(|_| self.kernel.remove4(&up))
             }
             Keys::V6([(up, to), (down, back)]) => {
                 self.kernel.insert6(up, place6(places[0], to))?;

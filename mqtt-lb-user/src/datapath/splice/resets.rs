@@ -114,7 +114,10 @@ mod tests {
         slot.lanes[0].ack = 5;
         slot.lanes[1].ack = 6;
         let [client, backend] = segments(&corners, &slot);
-        assert_eq!((client.from, client.to, client.seq), (corners.front(), corners.client(), 5));
+        assert_eq!(
+            (client.from, client.to, client.seq),
+            (corners.front(), corners.client(), 5)
+        );
         assert_eq!((backend.to, backend.seq), (corners.backend(), 6));
         assert!(client.reset && backend.reset);
     }

@@ -97,7 +97,11 @@ impl Registry {
     pub fn adopt(&mut self, mut resident: impl FnMut(u32) -> Box<dyn Resident>) -> usize {
         let mut adopted = 0;
         for (slot, entry) in self.entries.iter_mut().enumerate() {
-            if let Some(Entry { resident: none @ None, .. }) = entry {
+            if let Some(Entry {
+                resident: none @ None,
+                ..
+            }) = entry
+            {
                 *none = Some(resident(slot as u32));
                 adopted += 1;
             }
@@ -108,7 +112,9 @@ impl Registry {
     /// A flow is over; its last byte counts.
     pub fn remove(&mut self, id: u64, bytes: [u64; 2]) -> Option<Box<dyn Resident>> {
         let entry = self.entries.get_mut(slot_of(id) as usize)?;
-        entry.as_ref().filter(|e| self::id(slot_of(id), e.generation) == id)?;
+        entry
+            .as_ref()
+            .filter(|e| self::id(slot_of(id), e.generation) == id)?;
         let entry = entry.take()?;
         self.count -= 1;
         for (settled, bytes) in self.settled.iter_mut().zip(bytes) {
@@ -167,7 +173,10 @@ pub fn find(kernel: &SpliceKernel) -> anyhow::Result<Vec<(Found, [u64; 2])>> {
     for (_, place) in keys4.iter().filter(|(_, place)| place.direction() == 0) {
         claims.insert(place.slot(), Corners::of_slot(&slot(*place)));
     }
-    for (key, value) in keys6.iter().filter(|(_, value)| value.place.direction() == 0) {
+    for (key, value) in keys6
+        .iter()
+        .filter(|(_, value)| value.place.direction() == 0)
+    {
         let corners = Corners::of_entry(&slot(value.place), key, value);
         claims.insert(value.place.slot(), corners);
     }
@@ -175,17 +184,24 @@ pub fn find(kernel: &SpliceKernel) -> anyhow::Result<Vec<(Found, [u64; 2])>> {
         let place = Place::new(*number, 1);
         let whole = match corners.keys() {
             Keys::V4([up, down]) => {
-                kernel.find4(&up) == Some(Place::new(*number, 0)) && kernel.find4(&down) == Some(place)
+                kernel.find4(&up) == Some(Place::new(*number, 0))
+                    && kernel.find4(&down) == Some(place)
             }
             Keys::V6([_, (down, _)]) => kernel.find6(&down).is_some_and(|v| v.place == place),
         };
         whole && slots::read(kernel.slots(), *number).state == state::FORWARD
     });
-    for (key, place) in keys4.iter().filter(|(_, place)| !claims.contains_key(&place.slot())) {
+    for (key, place) in keys4
+        .iter()
+        .filter(|(_, place)| !claims.contains_key(&place.slot()))
+    {
         kernel.remove4(key);
         slots::set_state(kernel.slots(), place.slot(), state::FREE);
     }
-    for (key, value) in keys6.iter().filter(|(_, v)| !claims.contains_key(&v.place.slot())) {
+    for (key, value) in keys6
+        .iter()
+        .filter(|(_, v)| !claims.contains_key(&v.place.slot()))
+    {
         kernel.remove6(key);
         slots::set_state(kernel.slots(), value.place.slot(), state::FREE);
     }

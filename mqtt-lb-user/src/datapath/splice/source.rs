@@ -36,7 +36,8 @@ impl Sources {
     /// The port of a flow that was found is taken.
     pub fn claim(&self, corners: &Corners) {
         let (source, backend) = (corners.source(), corners.backend());
-        self.ports(&mut self.lock(), source.ip(), backend).claim(source.port());
+        self.ports(&mut self.lock(), source.ip(), backend)
+            .claim(source.port());
     }
 
     /// An address and a port towards `backend`; `None` when there is none.
@@ -90,7 +91,10 @@ mod tests {
     #[test]
     fn each_backend_has_ports_of_its_own() {
         let sources = Sources::new(10_000..=10_001);
-        let backends: [SocketAddr; 2] = ["127.0.0.1:1".parse().unwrap(), "127.0.0.1:2".parse().unwrap()];
+        let backends: [SocketAddr; 2] = [
+            "127.0.0.1:1".parse().unwrap(),
+            "127.0.0.1:2".parse().unwrap(),
+        ];
         for backend in backends {
             let first = sources.take(backend).unwrap();
             assert_eq!(first, "127.0.0.1:10000".parse().unwrap());

@@ -8,8 +8,8 @@ use mqtt_lb_ebpf::splice_slot::{SpliceSlot, state};
 use tokio::time::{MissedTickBehavior, interval};
 
 use super::judge::{judge, newest};
-use super::residents::{Found, id, slot_of};
 use super::resets::{Step, segments};
+use super::residents::{Found, id, slot_of};
 use super::{Splice, note, slots};
 use crate::datapath::{Fate, Memo, Resident, Residents, Standing};
 
@@ -46,7 +46,9 @@ impl Splice {
         let mut from = Some(0);
         while let Some(start) = from {
             let (flows, next) = Residents::page(self, start, PAGE);
-            flows.iter().for_each(|flow| self.end_now(flow.id, Fate::Shutdown));
+            flows
+                .iter()
+                .for_each(|flow| self.end_now(flow.id, Fate::Shutdown));
             from = next;
         }
         while !self.resets.is_idle() {
@@ -196,7 +198,10 @@ impl Residents for Splice {
         let mut flows = Vec::new();
         for slot in slots {
             let now = slots::read(self.kernel.slots(), slot);
-            if self.memo_of(slot, &now).is_some_and(|memo| memo.backend == tag) {
+            if self
+                .memo_of(slot, &now)
+                .is_some_and(|memo| memo.backend == tag)
+            {
                 flows.push(id(slot, now.generation));
             }
         }
