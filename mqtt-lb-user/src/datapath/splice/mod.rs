@@ -7,6 +7,8 @@ pub mod kernel;
 mod layout;
 mod links;
 mod maps;
+pub mod neighbour;
+mod next_hop;
 mod overlap;
 mod pins;
 
