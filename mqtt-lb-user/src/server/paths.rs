@@ -85,7 +85,12 @@ pub(super) fn run(
         if adopted > 0 {
             info!("data path splice: adopted {adopted} flows");
         }
-        tokio::spawn(splice.run());
+        tokio::spawn(splice.clone().run());
+        tokio::spawn(async move {
+            if let Err(error) = splice.watch_neighbours().await {
+                warn!("splice: next hops that change are noticed by their packets only: {error:#}");
+            }
+        });
     }
 }
 

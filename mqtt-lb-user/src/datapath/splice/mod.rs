@@ -19,6 +19,8 @@ mod layout;
 mod left;
 mod links;
 mod maps;
+mod neighbour;
+mod next_hop;
 mod note;
 mod overlap;
 mod pins;
@@ -128,6 +130,14 @@ impl Splice {
     /// The interfaces and where the programs are on them.
     pub fn interfaces(&self) -> Vec<InterfaceState> {
         self.kernel.interfaces()
+    }
+
+    /// Lets flows follow next hops that get another MAC address, for ever.
+    ///
+    /// # Errors
+    /// The kernel does not tell of its neighbours.
+    pub async fn watch_neighbours(&self) -> anyhow::Result<()> {
+        neighbour::watch(self.kernel.clone()).await
     }
 
     /// Enters both directions of a flow into the index.
