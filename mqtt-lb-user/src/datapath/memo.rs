@@ -32,6 +32,25 @@ pub struct Memo {
     pub connecting: Duration,
 }
 
+impl Default for Memo {
+    /// Of a flow of which nothing was noted.
+    fn default() -> Self {
+        Self {
+            client_id: Vec::new(),
+            cut: true,
+            keepalive: 0,
+            level: 0,
+            connack: 0,
+            sticky: Sticky::None,
+            accepted: SystemTime::now(),
+            backend: 0,
+            listener: 0,
+            waited: Duration::ZERO,
+            connecting: Duration::ZERO,
+        }
+    }
+}
+
 /// A name in 32 bits (FNV-1a), the same in every process.
 pub fn tag(name: &str) -> u32 {
     name.bytes().fold(0x811c_9dc5, |hash, byte| {

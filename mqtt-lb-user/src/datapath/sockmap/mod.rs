@@ -25,7 +25,7 @@ pub use flow::SockmapFlow;
 
 use crate::config::{PathKind, Sockmap as Config, SockmapPolicy};
 use crate::datapath::slot_pool::SlotPool;
-use crate::datapath::{DataPath, Offload};
+use crate::datapath::{DataPath, Offload, Refusal, Route, Rule};
 use crate::metrics::Metrics;
 
 /// Send buffer of a socket on the path, in multiples of the in-flight limit: what
@@ -99,15 +99,18 @@ impl Sockmap {
 
 /// Hands the path out to flows.
 impl DataPath for Arc<Sockmap> {
-    fn policy(&self) -> SockmapPolicy {
-        self.policy
+    fn rule(&self) -> Rule {
+        match self.policy {
+            SockmapPolicy::Auto => Rule::Quiet,
+            SockmapPolicy::Always => Rule::Always,
+        }
     }
 
     fn kind(&self) -> PathKind {
         PathKind::Sockmap
     }
 
-    fn flow(&self) -> Box<dyn Offload> {
-        Box::new(SockmapFlow::new(self.clone()))
+    fn flow(&self, _route: &Route<'_>) -> Result<Box<dyn Offload>, Refusal> {
+        Ok(Box::new(SockmapFlow::new(self.clone())))
     }
 }

@@ -10,7 +10,7 @@ const TIMESTAMPS: u8 = 1;
 const SACK: u8 = 2;
 const WSCALE: u8 = 4;
 const ECN: u8 = 8;
-/// ECN was seen on a packet, which is more than agreeing on it; not compared.
+/// Bytes of the structure up to the last member that is read.
 const SHORTEST: usize = 88;
 
 /// The part of `struct tcp_info` (linux/tcp.h) that decides about a splice.
@@ -62,15 +62,17 @@ impl TcpInfo {
     }
 
     fn parse(raw: &[u8; 256]) -> Self {
-        let word = |at: usize| {
-            u32::from_ne_bytes([raw[at], raw[at + 1], raw[at + 2], raw[at + 3]])
-        };
+        let word = |at: usize| u32::from_ne_bytes([raw[at], raw[at + 1], raw[at + 2], raw[at + 3]]);
         let options = raw[5];
         let scaled = options & WSCALE != 0;
         let scale = |bits: u8| if scaled { bits } else { 0 };
         let (low, high) = (raw[6] & 0xf, raw[6] >> 4);
         // Bit fields begin at the low end on little-endian hosts (gcc ABI).
-        let (snd, rcv) = if cfg!(target_endian = "little") { (low, high) } else { (high, low) };
+        let (snd, rcv) = if cfg!(target_endian = "little") {
+            (low, high)
+        } else {
+            (high, low)
+        };
         Self {
             established: raw[0] == ESTABLISHED,
             timestamps: options & TIMESTAMPS != 0,

@@ -22,11 +22,19 @@ pub fn judge(slot: &SpliceSlot, keepalive: u16, idle: Duration, now_s: u32) -> O
     let quiet = now_s.saturating_sub(last);
     let [client, backend] = slot.seen;
     if (client | backend) & seen::RST != 0 {
-        let side = if client & seen::RST != 0 { Side::Client } else { Side::Backend };
+        let side = if client & seen::RST != 0 {
+            Side::Client
+        } else {
+            Side::Backend
+        };
         return (quiet >= RST_QUIET).then_some(Fate::Aborted(side));
     }
     if client & backend & seen::PEER_FIN != 0 {
-        let side = if client & seen::FIRST != 0 { Side::Client } else { Side::Backend };
+        let side = if client & seen::FIRST != 0 {
+            Side::Client
+        } else {
+            Side::Backend
+        };
         return (quiet >= FIN_QUIET).then_some(Fate::Closed(side));
     }
     let limit = match keepalive {
@@ -62,18 +70,29 @@ mod tests {
         assert_eq!(judge(&slot(0, 0, 100), 30, IDLE, 161), Some(Fate::Idle));
         assert_eq!(judge(&slot(0, 0, 100), 0, IDLE, 3700), None);
         assert_eq!(judge(&slot(0, 0, 100), 0, IDLE, 3701), Some(Fate::Idle));
-        assert_eq!(judge(&slot(0, 0, 100), 30, IDLE, 99), None, "a packet came meanwhile");
+        assert_eq!(
+            judge(&slot(0, 0, 100), 30, IDLE, 99),
+            None,
+            "a packet came meanwhile"
+        );
     }
 
     #[test]
     fn two_acknowledged_fins_and_a_while() {
-        let (first, second) = (seen::FIN | seen::FIRST | seen::PEER_FIN, seen::FIN | seen::PEER_FIN);
+        let (first, second) = (
+            seen::FIN | seen::FIRST | seen::PEER_FIN,
+            seen::FIN | seen::PEER_FIN,
+        );
         assert_eq!(judge(&slot(first, second, 100), 30, IDLE, 104), None);
         let over = judge(&slot(first, second, 100), 30, IDLE, 105);
         assert_eq!(over, Some(Fate::Closed(Side::Client)));
         let over = judge(&slot(second, first, 100), 30, IDLE, 105);
         assert_eq!(over, Some(Fate::Closed(Side::Backend)));
-        assert_eq!(judge(&slot(first, seen::FIN, 100), 30, IDLE, 105), None, "half closed");
+        assert_eq!(
+            judge(&slot(first, seen::FIN, 100), 30, IDLE, 105),
+            None,
+            "half closed"
+        );
     }
 
     #[test]

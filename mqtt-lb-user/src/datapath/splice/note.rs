@@ -33,7 +33,11 @@ pub fn pack(memo: &Memo, generation: u16) -> Note {
 /// What a note says.
 pub fn unpack(note: &Note) -> Memo {
     let cut = note.id_len == Note::LONG;
-    let kept = if cut { Note::ID } else { usize::from(note.id_len).min(Note::ID) };
+    let kept = if cut {
+        Note::ID
+    } else {
+        usize::from(note.id_len).min(Note::ID)
+    };
     Memo {
         client_id: note.id[..kept].to_vec(),
         cut,
@@ -98,9 +102,15 @@ mod tests {
             ..memo(&[b'x'; Note::ID])
         };
         assert_eq!(unpack(&pack(&whole, 1)), whole);
-        assert_eq!(unpack(&pack(&memo(b"c0"), 1)).connecting, Duration::from_millis(65_535));
+        assert_eq!(
+            unpack(&pack(&memo(b"c0"), 1)).connecting,
+            Duration::from_millis(65_535)
+        );
         for sticky in [Sticky::None, Sticky::Hit, Sticky::New, Sticky::Moved] {
-            let memo = Memo { sticky, ..memo(b"") };
+            let memo = Memo {
+                sticky,
+                ..memo(b"")
+            };
             assert_eq!(unpack(&pack(&memo, 1)).sticky, sticky);
         }
     }

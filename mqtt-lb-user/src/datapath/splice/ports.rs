@@ -12,7 +12,6 @@ pub struct Ports {
     first: u16,
     free: VecDeque<u16>,
     busy: Vec<bool>,
-    taken: usize,
 }
 
 impl Ports {
@@ -23,7 +22,6 @@ impl Ports {
             first: *range.start(),
             busy: vec![false; free.len()],
             free,
-            taken: 0,
         }
     }
 
@@ -50,26 +48,13 @@ impl Ports {
         }
     }
 
-    /// Ports in use.
-    pub fn taken(&self) -> usize {
-        self.taken
-    }
-
     /// Whether that was a change.
     fn mark(&mut self, port: u16, busy: bool) -> bool {
         let index = usize::from(port).checked_sub(usize::from(self.first));
         let Some(state) = index.and_then(|i| self.busy.get_mut(i)) else {
             return false;
         };
-        if std::mem::replace(state, busy) == busy {
-            return false;
-        }
-        if busy {
-            self.taken += 1;
-        } else {
-            self.taken -= 1;
-        }
-        true
+        std::mem::replace(state, busy) != busy
     }
 }
 
@@ -86,7 +71,6 @@ mod tests {
         assert_eq!(ports.take(), Some(12), "never used before");
         assert_eq!(ports.take(), Some(10));
         assert_eq!(ports.take(), None);
-        assert_eq!(ports.taken(), 3);
     }
 
     #[test]
@@ -94,7 +78,6 @@ mod tests {
         let mut ports = Ports::new(&(10..=11));
         ports.claim(10);
         ports.claim(9999);
-        assert_eq!(ports.taken(), 1);
         assert_eq!(ports.take(), Some(11));
         assert_eq!(ports.take(), None);
         ports.give_back(10);

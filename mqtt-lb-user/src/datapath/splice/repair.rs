@@ -86,6 +86,12 @@ impl<'a> Repaired<'a> {
         get(self.socket, TCP_TIMESTAMP, 0u32)
     }
 
+    /// The MSS its peer has announced, bytes, no more than our own limit
+    /// (`mss_clamp`, which TCP_MAXSEG tells in repair mode).
+    pub fn peer_mss(&self) -> io::Result<u32> {
+        get(self.socket, libc::TCP_MAXSEG, 0u32)
+    }
+
     /// From here on the socket drops whatever arrives.
     pub fn deafen(&mut self) -> io::Result<()> {
         let mut nothing = libc::sock_filter {
@@ -98,7 +104,12 @@ impl<'a> Repaired<'a> {
             len: 1,
             filter: &mut nothing,
         };
-        set(self.socket, libc::SOL_SOCKET, libc::SO_ATTACH_FILTER, &program)?;
+        set(
+            self.socket,
+            libc::SOL_SOCKET,
+            libc::SO_ATTACH_FILTER,
+            &program,
+        )?;
         self.filtered = true;
         Ok(())
     }
@@ -146,7 +157,11 @@ fn set<T>(socket: &TcpStream, level: libc::c_int, name: libc::c_int, value: &T) 
             size_of::<T>() as libc::socklen_t,
         )
     };
-    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+    if result == 0 {
+        Ok(())
+    } else {
+        Err(io::Error::last_os_error())
+    }
 }
 
 fn get<T: Copy>(socket: &TcpStream, name: libc::c_int, mut value: T) -> io::Result<T> {
@@ -161,7 +176,11 @@ fn get<T: Copy>(socket: &TcpStream, name: libc::c_int, mut value: T) -> io::Resu
             &mut len,
         )
     };
-    if result == 0 { Ok(value) } else { Err(io::Error::last_os_error()) }
+    if result == 0 {
+        Ok(value)
+    } else {
+        Err(io::Error::last_os_error())
+    }
 }
 
 #[cfg(test)]
@@ -193,7 +212,9 @@ mod tests {
         let (mut client, server) = pair();
         client.write_all(b"hello").unwrap();
         server.peek(&mut [0; 5]).unwrap();
-        let (Some(a), Some(b)) = (enter(&client), enter(&server)) else { return };
+        let (Some(a), Some(b)) = (enter(&client), enter(&server)) else {
+            return;
+        };
         let (a, b) = (a.sequences().unwrap(), b.sequences().unwrap());
         assert_eq!((a.write, a.receive), (b.receive, b.write));
     }
@@ -202,7 +223,9 @@ mod tests {
     fn a_socket_that_was_in_repair_goes_on() {
         let (mut client, mut server) = pair();
         {
-            let Some(mut repaired) = enter(&client) else { return };
+            let Some(mut repaired) = enter(&client) else {
+                return;
+            };
             repaired.deafen().unwrap();
         }
         server.write_all(b"back").unwrap();
@@ -216,11 +239,15 @@ mod tests {
     #[test]
     fn a_dissolved_socket_leaves_without_a_word() {
         let (client, mut server) = pair();
-        let Some(mut repaired) = enter(&client) else { return };
+        let Some(mut repaired) = enter(&client) else {
+            return;
+        };
         repaired.deafen().unwrap();
         repaired.keep();
         drop(client);
-        server.set_read_timeout(Some(Duration::from_millis(200))).unwrap();
+        server
+            .set_read_timeout(Some(Duration::from_millis(200)))
+            .unwrap();
         let error = server.read(&mut [0; 1]).unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::WouldBlock, "no FIN, no reset");
     }
