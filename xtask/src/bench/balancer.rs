@@ -114,12 +114,15 @@ impl Balancer {
             last = Scrape::parse(&body).sum("mqttlb_datapath_flows", &[("path", path.name())]);
             Ok((last as usize == connections).then_some(()))
         })?;
-        there.with_context(|| {
-            format!(
-                "{last} of {connections} connections are on the path {}",
+        if there.is_none() {
+            let log = self.process.log()?;
+            let said = log.lines().last().unwrap_or("nothing");
+            bail!(
+                "{last} of {connections} connections are on the path {}; it logged: {said}",
                 path.name()
-            )
-        })
+            );
+        }
+        Ok(())
     }
 
     /// Asks until there is an answer; none when there is none in time.

@@ -54,14 +54,10 @@ impl Row {
         series.into_iter().flatten().collect()
     }
 
-    /// Its ratio to another row. Rounds count in which both were quiet; all, if those
-    /// are too few.
+    /// Its ratio to another row. Only rounds count in which both were quiet: those who
+    /// share a busy machine all seem to need as much of it.
     fn ratio_to(&self, other: &Row, key: &str) -> Ratio {
-        let of = |quiet| ratio(&self.series(key, quiet), &other.series(key, quiet));
-        match of(self.is_quiet() && other.is_quiet()) {
-            Ratio::TooFew => of(false),
-            found => found,
-        }
+        ratio(&self.series(key, true), &other.series(key, true))
     }
 }
 
@@ -181,6 +177,18 @@ pub mod tests {
         assert_eq!(one.counted("rate"), [10.0, 10.0, 10.0]);
         let three = row(Candidate::Direct, &four[1..]);
         assert_eq!(three.counted("rate"), [10.0, 99.0, 10.0]);
+    }
+
+    #[test]
+    fn noisy_rounds_give_no_ratio() {
+        let rounds = |rate| [(rate, 0.0), (rate, 0.5), (rate, 0.0), (rate, 0.0)];
+        let (one, base) = (rounds(10.0), rounds(20.0));
+        let ratio = |n: usize| {
+            let (one, base) = (&one[n..], &base[n..]);
+            row(Candidate::Haproxy(1), one).ratio_to(&row(Candidate::Direct, base), "rate")
+        };
+        assert_eq!(ratio(0), Ratio::Of(0.5));
+        assert_eq!(ratio(1), Ratio::TooFew);
     }
 
     #[test]

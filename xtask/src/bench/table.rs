@@ -25,10 +25,10 @@ pub fn page(facts: &Facts, outcomes: &[Outcome]) -> String {
          A cell is: median ± spread [ratio to direct / ratio to the best other balancer].\n\n\
          - The spread is the width of the middle half of the rounds, as a part of the median.\n\
          - A ratio is the median of the ratios of each round to the same round of the other. It is\n\
-           refused, `–`, where these differ by more than {:.0} % in their middle half or are fewer\n\
-           than {FEWEST_ROUNDS}.\n\
+           refused, `–`, where these differ by more than {:.0} % in their middle half, and where\n\
+           fewer than {FEWEST_ROUNDS} rounds were quiet for both.\n\
          - A round is quiet when other processes and other guests used at most {:.0} % of the\n\
-           machine. Where most rounds are quiet, the others do not count.\n",
+           machine. A median is that of the quiet rounds if they are most, else of all.\n",
         100.0 * MOST_SPREAD,
         100.0 * MOST_FOREIGN,
     );
