@@ -10,6 +10,7 @@ use super::AdminState;
 use super::health::{Change, State};
 use crate::affinity::{BackendId, Candidate, Server};
 use crate::config;
+use crate::datapath::backend_tag;
 use crate::metrics::{BackendLabels, BackendMetrics, Metrics};
 
 /// A broker node of a pool.
@@ -24,6 +25,8 @@ pub struct Backend {
     pub pool: String,
     /// Name within the pool.
     pub name: String,
+    /// [`backend_tag`] of both names.
+    pub tag: u32,
     spec: ArcSwap<config::Backend>,
     connections: AtomicU64,
     admin: AtomicU8,
@@ -51,6 +54,7 @@ impl Backend {
             id,
             pool: pool.to_owned(),
             name: spec.name.clone(),
+            tag: backend_tag(pool, &spec.name),
             spec: ArcSwap::from_pointee(spec.clone()),
             connections: AtomicU64::new(0),
             admin: AtomicU8::new(AdminState::Ready as u8),

@@ -7,18 +7,19 @@ mod shutdown;
 mod workers;
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 
 use anyhow::Context as _;
 use arc_swap::ArcSwap;
 use sd_notify::NotifyState;
 use tokio::sync::watch;
-use tracing::{error, info, warn};
+use tracing::{info, warn};
 
 use crate::admin::{self, Phase};
 use crate::backend::{Pools, monitor, sweep};
 use crate::config::{Config, Origin};
-use crate::flow::Shared;
+use crate::flow::{Listener, Shared};
 use crate::logging;
 use crate::metrics::Metrics;
 use reload::Source;
@@ -58,23 +59,22 @@ async fn control(config: Config, source: Option<Origin>) -> anyhow::Result<()> {
     listen::raise_descriptor_limit(config.limits.max_connections);
 
     let loaded = paths::load(&config, &metrics);
-    if let Some(sockmap) = loaded.sockmap.clone() {
-        let metrics = metrics.clone();
-        tokio::spawn(async move {
-            if let Err(error) = sockmap.watch(metrics).await {
-                error!("watching the sockmap path: {error:#}");
-            }
-        });
-    }
     let source = Source::new(source, &config);
+    let listeners = sockets
+        .iter()
+        .map(|listener| Listener::new(&listener.name, &metrics));
     let shared = Arc::new(Shared {
+        listeners: listeners.map(Arc::new).collect(),
         config: ArcSwap::from_pointee(config),
         pools: pools.clone(),
         metrics,
         paths: loaded.paths,
-        open: Arc::default(),
+        open: AtomicUsize::new(0),
+        detached: AtomicUsize::new(0),
+        live: Arc::default(),
         stop: stopping,
     });
+    paths::run(loaded.sockmap.clone(), loaded.splice.clone(), &shared);
 
     tokio::spawn(sweep::run(pools.clone()));
     tokio::spawn(monitor::run(pools));

@@ -186,6 +186,16 @@ impl SpliceKernel {
         self.maps.idx6.remove(key);
     }
 
+    /// Where packets of a key over IPv4 are sent.
+    pub fn find4(&self, key: &Tuple4) -> Option<Place> {
+        self.maps.idx4.get(key)
+    }
+
+    /// Where packets of a key over IPv6 are sent.
+    pub fn find6(&self, key: &Tuple6) -> Option<Place6> {
+        self.maps.idx6.get(key)
+    }
+
     /// All keys over IPv4.
     ///
     /// # Errors

@@ -107,6 +107,11 @@ impl<K: Pod, V: Pod> Index<K, V> {
         map.insert(key, value, NOEXIST).map_err(errno)
     }
 
+    /// Where a key leads.
+    pub fn get(&self, key: &K) -> Option<V> {
+        self.0.lock().expect("index").get(key, 0).ok()
+    }
+
     /// Removes a key; it may be gone already.
     pub fn remove(&self, key: &K) {
         let _ = self.0.lock().expect("index").remove(key);
