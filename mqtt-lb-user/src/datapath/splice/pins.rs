@@ -33,7 +33,7 @@ impl Pins {
                 .recursive(true)
                 .mode(0o700)
                 .create(&path)
-                .with_context(|| format!("making {} (needs CAP_BPF)", path.display()))?;
+                .with_context(|| format!("making {}", path.display()))?;
             match Self::lock(&path) {
                 Ok(Some(pins)) => return Ok(pins),
                 Ok(None) => bail!(
