@@ -22,6 +22,10 @@ fn words(line: &str) -> String {
     match parse(line).expect(line).command {
         Command::Table { command, .. } => command.line(),
         Command::Backend { command, .. } => command.line(),
+        Command::Flows {
+            command: FlowsCommand::List { path },
+            ..
+        } => admin::show_flows(path),
         other => panic!("{line} is {other:?}"),
     }
 }
@@ -90,6 +94,22 @@ fn drop_flows_goes_over_flags_and_file() {
 }
 
 #[test]
+fn flush_is_about_the_usual_pins_and_this_namespace() {
+    let Command::Flows { command, .. } = parse("mqtt-lb flows flush").expect("valid").command
+    else {
+        panic!("another command");
+    };
+    let FlowsCommand::Flush {
+        pin,
+        all_namespaces,
+    } = command
+    else {
+        panic!("{command:?}");
+    };
+    assert_eq!((pin, all_namespaces), (Splice::default().pin, false));
+}
+
+#[test]
 fn bad_flags_are_refused() {
     let base = "mqtt-lb run --listen 0.0.0.0:1883 --backend 10.0.0.1:1883";
     for line in [
@@ -110,6 +130,10 @@ fn bad_flags_are_refused() {
         "mqtt-lb table show --key c0".to_owned(),
         r"mqtt-lb table show emqx --key \q".to_owned(),
         "mqtt-lb backend drain emqx1".to_owned(),
+        "mqtt-lb backend drain emqx/emqx1 --deadline 30".to_owned(),
+        "mqtt-lb backend shutdown emqx1".to_owned(),
+        "mqtt-lb flows list --path xdp".to_owned(),
+        "mqtt-lb flows flush --pin relative".to_owned(),
     ] {
         assert!(parse(&line).is_err(), "{line}");
     }
@@ -192,6 +216,16 @@ fn commands_become_the_words_of_the_socket() {
             "mqtt-lb backend maint emqx/emqx1",
             "set backend emqx/emqx1 state maint",
         ),
+        (
+            "mqtt-lb backend drain emqx/emqx1 --deadline 1m30s",
+            "set backend emqx/emqx1 state drain deadline 90s",
+        ),
+        (
+            "mqtt-lb backend shutdown emqx/emqx1",
+            "shutdown sessions server emqx/emqx1",
+        ),
+        ("mqtt-lb flows list", "show flows"),
+        ("mqtt-lb flows list --path splice", "show flows path splice"),
     ] {
         assert_eq!(words(line), expected, "{line}");
     }

@@ -1,6 +1,7 @@
 //! The splice path's maps and links outlive their process, and belong to one at a time.
 //! Needs root and the kernel half; skipped otherwise.
 
+mod flush;
 mod neighbour;
 mod place;
 

@@ -11,7 +11,7 @@ use std::path::Path;
 use anyhow::{Context as _, bail};
 
 /// Where distributions mount bpffs; only here it is mounted when it is not.
-const USUAL: &str = "/sys/fs/bpf";
+pub const USUAL: &str = "/sys/fs/bpf";
 
 /// `BPF_FS_MAGIC` (linux/magic.h).
 const MAGIC: libc::__fsword_t = 0xcafe_4a11;
@@ -24,7 +24,7 @@ pub fn ensure_mounted(path: &Path) -> anyhow::Result<()> {
     if is_on(path)? {
         return Ok(());
     }
-    if !path.starts_with(USUAL) {
+    if !is_usual(path) {
         bail!(
             "{} is not on bpffs: mount it there (mount -t bpf bpf DIR), or set splice.pin to a directory below {USUAL}",
             path.display()
@@ -44,6 +44,11 @@ pub fn ensure_mounted(path: &Path) -> anyhow::Result<()> {
     mount().with_context(|| {
         format!("bpffs is not mounted at {USUAL} and cannot be mounted (mount -t bpf bpf {USUAL})")
     })
+}
+
+/// Whether bpffs would be mounted for `path`.
+pub fn is_usual(path: &Path) -> bool {
+    path.starts_with(USUAL)
 }
 
 fn mount() -> io::Result<()> {
@@ -70,8 +75,7 @@ fn mount() -> io::Result<()> {
 /// # Errors
 /// The file system cannot be asked.
 pub fn is_on(path: &Path) -> anyhow::Result<bool> {
-    let nearest = path.ancestors().find(|parent| parent.exists());
-    let nearest = nearest.unwrap_or(Path::new("/"));
+    let nearest = nearest(path);
     let name = CString::new(nearest.as_os_str().as_bytes())?;
     let mut answer = MaybeUninit::<libc::statfs>::uninit();
     // SAFETY: both pointers are valid through the call.
@@ -83,4 +87,17 @@ pub fn is_on(path: &Path) -> anyhow::Result<bool> {
     // SAFETY: the kernel has filled it.
     let answer = unsafe { answer.assume_init() };
     Ok(answer.f_type == MAGIC)
+}
+
+/// Whether this process may make `path`, or write into it.
+pub fn is_writable(path: &Path) -> bool {
+    let name = CString::new(nearest(path).as_os_str().as_bytes());
+    // SAFETY: the string lives through the call.
+    name.is_ok_and(|name| unsafe { libc::access(name.as_ptr(), libc::W_OK) } == 0)
+}
+
+/// `path`, or the nearest of its parents that exists.
+fn nearest(path: &Path) -> &Path {
+    let nearest = path.ancestors().find(|parent| parent.exists());
+    nearest.unwrap_or(Path::new("/"))
 }

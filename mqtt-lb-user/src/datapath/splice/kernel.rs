@@ -55,12 +55,7 @@ impl SpliceKernel {
     /// One line that says what this host lacks, or who is in the way.
     pub fn open(config: &Splice, listeners: &[SocketAddr]) -> anyhow::Result<Opened> {
         object::bytes()?;
-        let release = Release::running()?;
-        let (major, minor) = FIRST;
-        ensure!(
-            release.is_at_least(FIRST),
-            "Linux {release} has no tcx; it needs {major}.{minor} or newer"
-        );
+        check_release()?;
         overlap::check(&config.ports)?;
         let netns = object::netns_cookie()?;
         let pins = Pins::claim(&config.pin, netns)?;
@@ -123,6 +118,14 @@ impl SpliceKernel {
             programs: Programs::Detached(ebpf),
             maps,
         })
+    }
+
+    /// Loads the programs alone, all of them, with maps for one flow.
+    ///
+    /// # Errors
+    /// The kernel refuses one.
+    pub fn load_programs() -> anyhow::Result<Ebpf> {
+        Ok(Self::load(1, None, true)?.0)
     }
 
     fn load(flows: u32, pins: Option<&Pins>, with_xdp: bool) -> anyhow::Result<(Ebpf, Maps)> {
@@ -256,12 +259,26 @@ impl SpliceKernel {
     ///
     /// # Errors
     /// A pin cannot be removed.
-    pub fn remove(self) -> io::Result<()> {
-        match self.programs {
+    pub fn remove(&self) -> io::Result<()> {
+        match &self.programs {
             Programs::Attached(_, pins) => pins.remove(),
             Programs::Detached(_) => Ok(()),
         }
     }
+}
+
+/// Refuses kernels without tcx.
+///
+/// # Errors
+/// One line with the kernel's release and the one that is needed.
+pub fn check_release() -> anyhow::Result<()> {
+    let release = Release::running()?;
+    let (major, minor) = FIRST;
+    ensure!(
+        release.is_at_least(FIRST),
+        "Linux {release} has no tcx; it needs {major}.{minor} or newer"
+    );
+    Ok(())
 }
 
 /// Refuses to be on no interface at all.

@@ -6,10 +6,11 @@
 //! the hand-over and its traps.
 
 mod attachments;
-mod bpffs;
+pub mod bpffs;
 mod candidate;
 mod corners;
 mod eligible;
+pub mod flush;
 mod handoff;
 mod info;
 mod interfaces;
@@ -19,10 +20,10 @@ mod layout;
 mod left;
 mod links;
 mod maps;
-mod neighbour;
+pub mod neighbour;
 mod next_hop;
 mod note;
-mod overlap;
+pub mod overlap;
 mod pins;
 mod ports;
 mod raw;
@@ -33,6 +34,7 @@ mod segment;
 mod slots;
 mod source;
 mod sweep;
+pub mod trial;
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU16, Ordering};
@@ -130,6 +132,15 @@ impl Splice {
     /// The interfaces and where the programs are on them.
     pub fn interfaces(&self) -> Vec<InterfaceState> {
         self.kernel.interfaces()
+    }
+
+    /// Takes the programs off the interfaces and removes what is pinned: nothing of the
+    /// path stays on the host.
+    ///
+    /// # Errors
+    /// A pin cannot be removed.
+    pub fn remove_pins(&self) -> std::io::Result<()> {
+        self.kernel.remove()
     }
 
     /// Lets flows follow next hops that get another MAC address, for ever.

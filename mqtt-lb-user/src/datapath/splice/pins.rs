@@ -33,7 +33,7 @@ impl Pins {
                 .recursive(true)
                 .mode(0o700)
                 .create(&path)
-                .with_context(|| format!("making {} (needs CAP_BPF)", path.display()))?;
+                .with_context(|| format!("making {}", path.display()))?;
             match Self::lock(&path) {
                 Ok(Some(pins)) => return Ok(pins),
                 Ok(None) => bail!(
@@ -110,7 +110,7 @@ impl Pins {
     ///
     /// # Errors
     /// A file or the directory cannot be removed.
-    pub fn remove(self) -> io::Result<()> {
+    pub fn remove(&self) -> io::Result<()> {
         self.clear()?;
         fs::remove_dir(&self.path)?;
         // Gone with its last namespace; kept while there are others.
