@@ -79,6 +79,7 @@ pub fn of_load(
 /// As in [`of_load`].
 pub fn of_memory(candidate: Candidate, programs: Programs, connections: usize) -> Result<Round> {
     let mut stand = Stand::start(candidate, programs, connections)?;
+    stand.prove()?;
     let pid = stand.balancer.as_ref().map(Balancer::pid);
     let private = || pid.map_or(0, memory::private) as f64;
     let clock = Clock::now();

@@ -25,10 +25,10 @@ pub fn page(facts: &Facts, outcomes: &[Outcome]) -> String {
          A cell is: median ± spread [ratio to direct / ratio to the best other balancer].\n\n\
          - The spread is the width of the middle half of the rounds, as a part of the median.\n\
          - A ratio is the median of the ratios of each round to the same round of the other. It is\n\
-           refused, `–`, where these differ by more than {:.0} % in their middle half, and where\n\
-           fewer than {FEWEST_ROUNDS} rounds were quiet for both.\n\
+         \x20 refused, `–`, where these differ by more than {:.0} % in their middle half, and where\n\
+         \x20 fewer than {FEWEST_ROUNDS} rounds were quiet for both.\n\
          - A round is quiet when other processes and other guests used at most {:.0} % of the\n\
-           machine. A median is that of the quiet rounds if they are most, else of all.\n",
+         \x20 machine. A median is that of the quiet rounds if they are most, else of all.\n",
         100.0 * MOST_SPREAD,
         100.0 * MOST_FOREIGN,
     );
@@ -59,7 +59,11 @@ pub fn table(outcome: &Outcome) -> String {
         cells.push(format!("{} of {}", row.quiet(), row.rounds.len()));
         lines.push(cells);
     }
-    let mut text = align(&lines);
+    let mut text = if outcome.rows.is_empty() {
+        "No candidate could be measured.\n".to_owned()
+    } else {
+        align(&lines)
+    };
     for row in &outcome.rows {
         let failed: Vec<_> = row.rounds.iter().filter_map(|r| r.as_ref().err()).collect();
         if let Some(reason) = failed.first() {
