@@ -43,6 +43,8 @@ pub struct Standing {
     pub down: u64,
     /// Time since its last packet, to the second.
     pub idle: Duration,
+    /// A side has closed or was reset.
+    pub closing: bool,
 }
 
 /// What lives on of a flow in this process: told once, when the flow is over.

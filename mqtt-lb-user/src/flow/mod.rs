@@ -3,6 +3,7 @@
 mod abort;
 mod accept;
 mod answer;
+pub mod closer;
 mod dial;
 mod failover;
 mod hold;

@@ -19,7 +19,7 @@ use tracing::{info, warn};
 use crate::admin::{self, Phase};
 use crate::backend::{Pools, monitor, sweep};
 use crate::config::{Config, Origin};
-use crate::flow::{Listener, Shared};
+use crate::flow::{Listener, Shared, closer};
 use crate::logging;
 use crate::metrics::Metrics;
 use reload::Source;
@@ -46,7 +46,6 @@ pub fn run(config: Config, source: Option<Origin>) -> anyhow::Result<()> {
 async fn control(config: Config, source: Option<Origin>) -> anyhow::Result<()> {
     let metrics = Arc::new(Metrics::new());
     let pools = Arc::new(Pools::new(&config, &metrics));
-    let context = Arc::new(admin::Context::new(pools.clone(), metrics.clone()));
     let (stop, stopping) = watch::channel(false);
     let (close, closing) = watch::channel(false);
     let (farewell, leaving) = watch::channel(false);
@@ -75,7 +74,11 @@ async fn control(config: Config, source: Option<Origin>) -> anyhow::Result<()> {
         stop: stopping,
     });
     paths::run(loaded.sockmap.clone(), loaded.splice.clone(), &shared);
+    let context = admin::Context::new(pools.clone(), shared.metrics.clone())
+        .with_flows(shared.clone(), loaded.splice.clone());
+    let context = Arc::new(context);
 
+    tokio::spawn(closer::follow_health(shared.clone()));
     tokio::spawn(sweep::run(pools.clone()));
     tokio::spawn(monitor::run(pools));
     let mut servers = tokio::task::JoinSet::new();
@@ -99,6 +102,9 @@ async fn control(config: Config, source: Option<Origin>) -> anyhow::Result<()> {
     shutdown::drain(&shared, &mut signals).await;
     stop.send_replace(true);
     workers.join();
+    if let Some(splice) = loaded.splice {
+        paths::leave(&splice, &shared).await;
+    }
     farewell.send_replace(true);
     let answered = tokio::time::timeout(FAREWELL, async {
         while servers.join_next().await.is_some() {}

@@ -8,7 +8,7 @@ use tracing::{error, info, warn};
 use crate::config::{Config, PathKind};
 use crate::datapath::sockmap::Sockmap;
 use crate::datapath::splice::Splice;
-use crate::datapath::{DataPath, Paths};
+use crate::datapath::{DataPath, Paths, Residents};
 use crate::flow::{Shared, adopt};
 use crate::metrics::{Metrics, path_name};
 
@@ -91,6 +91,21 @@ pub(super) fn run(
                 warn!("splice: next hops that change are noticed by their packets only: {error:#}");
             }
         });
+    }
+}
+
+/// The process ends: its flows without sockets go on, unless they should not.
+pub(super) async fn leave(splice: &Splice, shared: &Shared) {
+    if shared.config.load().splice.drop_flows {
+        splice.drop_flows().await;
+    }
+    match Residents::count(splice) {
+        0 => {
+            if let Err(error) = splice.remove_pins() {
+                warn!("splice: removing what is pinned: {error}");
+            }
+        }
+        count => info!("data path splice: {count} flows go on by themselves"),
     }
 }
 

@@ -259,8 +259,8 @@ impl SpliceKernel {
     ///
     /// # Errors
     /// A pin cannot be removed.
-    pub fn remove(self) -> io::Result<()> {
-        match self.programs {
+    pub fn remove(&self) -> io::Result<()> {
+        match &self.programs {
             Programs::Attached(_, pins) => pins.remove(),
             Programs::Detached(_) => Ok(()),
         }

@@ -134,6 +134,15 @@ impl Splice {
         self.kernel.interfaces()
     }
 
+    /// Takes the programs off the interfaces and removes what is pinned: nothing of the
+    /// path stays on the host.
+    ///
+    /// # Errors
+    /// A pin cannot be removed.
+    pub fn remove_pins(&self) -> std::io::Result<()> {
+        self.kernel.remove()
+    }
+
     /// Lets flows follow next hops that get another MAC address, for ever.
     ///
     /// # Errors

@@ -110,7 +110,7 @@ impl Pins {
     ///
     /// # Errors
     /// A file or the directory cannot be removed.
-    pub fn remove(self) -> io::Result<()> {
+    pub fn remove(&self) -> io::Result<()> {
         self.clear()?;
         fs::remove_dir(&self.path)?;
         // Gone with its last namespace; kept while there are others.

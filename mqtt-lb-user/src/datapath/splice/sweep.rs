@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use mqtt_lb_ebpf::splice_slot::{SpliceSlot, state};
+use mqtt_lb_ebpf::splice_slot::{SpliceSlot, seen, state};
 use tokio::time::{MissedTickBehavior, interval};
 
 use super::judge::{judge, newest};
@@ -167,6 +167,7 @@ impl Splice {
             up: now.lanes[0].bytes,
             down: now.lanes[1].bytes,
             idle: Duration::from_secs(idle.into()),
+            closing: (now.seen[0] | now.seen[1]) & (seen::FIN | seen::RST) != 0,
         }
     }
 
