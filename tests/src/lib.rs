@@ -27,3 +27,4 @@ pub mod solo;
 pub mod stream;
 pub mod suites;
 pub mod wait;
+pub mod watchdog;

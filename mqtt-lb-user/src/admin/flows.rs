@@ -138,7 +138,7 @@ mod tests {
         let line = resident(&flow, &names);
         assert_eq!(
             line,
-            "splice established 192.0.2.1:4000 emqx/emqx1 c\\x200 0s 3s 10 20\n"
+            "splice established 192.0.2.1:4000 emqx/emqx1 \"c 0\" 0s 3s 10 20\n"
         );
         flow.memo.cut = true;
         flow.memo.backend = 8;
@@ -146,7 +146,7 @@ mod tests {
         let line = resident(&flow, &names);
         assert_eq!(
             line,
-            "splice closing 192.0.2.1:4000 192.0.2.9:1883 c\\x200… 0s 3s 10 20\n"
+            "splice closing 192.0.2.1:4000 192.0.2.9:1883 \"c 0\"… 0s 3s 10 20\n"
         );
     }
 }

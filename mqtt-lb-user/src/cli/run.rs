@@ -100,7 +100,7 @@ pub struct Run {
     #[arg(value_enum, default_value = "text")]
     log_format: LogFormat,
 
-    /// Unix socket for `mqtt-lb table` and `mqtt-lb backend`, or off.
+    /// Unix socket for `mqtt-lb table`, `backend` and `flows list`, or off.
     #[arg(
         long,
         value_name = "PATH",

@@ -2,20 +2,23 @@
 //! Needs root and the kernel half; skipped otherwise.
 
 mod flush;
+mod interfaces;
 mod neighbour;
 mod place;
 
 use std::collections::BTreeMap;
+use std::io;
 use std::path::Path;
 use std::process::Command;
+use std::sync::{Arc, Mutex};
 
 use aya::maps::{MapData, MapInfo};
 use aya::programs::links::{FdLink, PinnedLink};
 use mqtt_lb_ebpf::tuple::{Place as Slot, Place6, Tuple4, Tuple6};
-use mqtt_lb_user::config::{Attach, Splice};
-use mqtt_lb_user::datapath::splice::Hook;
+use mqtt_lb_user::config::Splice;
 use mqtt_lb_user::datapath::splice::kernel::{Opened, SpliceKernel};
 use place::{ip, run};
+use tracing_subscriber::fmt::MakeWriter;
 
 const KEY4: Tuple4 = Tuple4 {
     source: [10, 0, 0, 1],
@@ -35,6 +38,29 @@ const PLACE6: Place6 = Place6 {
     destination: [4; 16],
 };
 
+/// What is logged meanwhile.
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl io::Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().expect("log").extend(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl<'a> MakeWriter<'a> for Log {
+    type Writer = Self;
+
+    fn make_writer(&'a self) -> Self {
+        self.clone()
+    }
+}
+
 fn open(config: &Splice) -> Opened {
     SpliceKernel::open(config, &["0.0.0.0:1883".parse().unwrap()]).expect("open")
 }
@@ -44,11 +70,6 @@ fn refused(config: &Splice) -> String {
         Ok(_) => panic!("it was opened"),
         Err(error) => format!("{error:#}"),
     }
-}
-
-fn hook(kernel: &SpliceKernel, name: &str) -> Option<Hook> {
-    let interfaces = kernel.interfaces();
-    interfaces.iter().find(|i| i.name == name)?.hook
 }
 
 /// Link and program ids of the pinned links, by name.
@@ -132,13 +153,12 @@ fn an_upgrade_puts_new_programs_into_the_old_links() {
         drop(open(&place.config()));
         let before = links(&place.pins());
         assert_eq!(before.keys().collect::<Vec<_>>(), ["syn-1", "tcx-1"]);
-        let second = open(&place.config()).kernel;
+        let _second = open(&place.config()).kernel;
         let after = links(&place.pins());
         for (name, (link, program)) in &before {
             assert_eq!(after[name].0, *link, "{name} is the same link");
             assert_ne!(after[name].1, *program, "{name} has another program");
         }
-        assert_eq!(hook(&second, "lo"), Some(Hook::Tcx));
     });
 }
 
@@ -177,80 +197,23 @@ fn maps_that_do_not_fit_are_refused_and_left_alone() {
 }
 
 #[test]
-fn interfaces_come_and_go() {
+fn flows_of_another_version_are_left_alone_and_named() {
     run(|place| {
-        let kernel = open(&place.config()).kernel;
-        ip("link add va type veth peer name vb");
-        kernel.refresh_interfaces();
-        assert_eq!(hook(&kernel, "va"), None, "it is down");
-        ip("link set va up");
-        kernel.refresh_interfaces();
-        assert_eq!(hook(&kernel, "va"), Some(Hook::Tcx));
-        assert_eq!(hook(&kernel, "vb"), None);
-        assert_eq!(links(&place.pins()).len(), 4);
-
-        ip("link del va");
-        kernel.refresh_interfaces();
-        assert_eq!(links(&place.pins()).len(), 2, "the pins of lo are left");
-        assert_eq!(kernel.interfaces().len(), 1);
-    });
-}
-
-#[test]
-fn only_the_named_interfaces_are_used() {
-    run(|place| {
-        ip("link add va type veth peer name vb");
-        let config = Splice {
-            interfaces: vec!["vb".to_owned(), "c".to_owned()],
-            ..place.config()
-        };
-        let kernel = open(&config).kernel;
-        assert_eq!(hook(&kernel, "vb"), Some(Hook::Tcx), "although it is down");
-        assert_eq!(hook(&kernel, "lo"), None);
-        let states = kernel.interfaces();
-        let missing = states.iter().find(|state| state.name == "c").expect("c");
-        assert_eq!(missing.why.as_deref(), Some("there is no such interface"));
-        drop(kernel);
-
-        let nothing = Splice {
-            interfaces: vec!["c".to_owned()],
-            ..place.config()
-        };
-        assert_eq!(
-            refused(&nothing),
-            "no interface can be used: c: there is no such interface"
-        );
-    });
-}
-
-#[test]
-fn xdp_is_native_or_tcx() {
-    run(|place| {
-        ip("link add va type veth peer name vb");
-        ip("link set va up");
-        let config = Splice {
-            attach: Attach::Xdp,
-            ..place.config()
-        };
-        let kernel = open(&config).kernel;
-        assert_eq!(hook(&kernel, "va"), Some(Hook::Xdp));
-        assert_eq!(hook(&kernel, "lo"), Some(Hook::Tcx));
-        let lo = kernel.interfaces().remove(0);
-        assert!(lo.why.is_some_and(|why| why.starts_with("no native XDP: ")));
-        drop(kernel);
-        let before = links(&place.pins());
-        let kernel = open(&config).kernel;
-        let after = links(&place.pins());
-        let xdp = before
-            .keys()
-            .find(|name| name.starts_with("xdp-"))
-            .expect("xdp");
-        assert_eq!(before[xdp].0, after[xdp].0, "the same link");
-        drop(kernel);
-
-        let kernel = open(&place.config()).kernel;
-        assert_eq!(hook(&kernel, "va"), Some(Hook::Tcx), "back to tcx");
-        assert!(!links(&place.pins()).contains_key(xdp));
+        drop(open(&place.config()));
+        let pins = place.pins();
+        let older = place
+            .base()
+            .join("v0")
+            .join(pins.file_name().expect("a cookie"));
+        std::fs::create_dir_all(&older).expect("directory");
+        let log = Log::default();
+        let subscriber = tracing_subscriber::fmt().with_writer(log.clone()).finish();
+        tracing::subscriber::with_default(subscriber, || open(&place.config()));
+        let text = String::from_utf8(log.0.lock().expect("log").clone()).expect("UTF-8");
+        let named = format!("{} holds flows of another version", older.display());
+        assert_eq!(text.matches(&named).count(), 1, "{text}");
+        assert!(text.contains("`mqtt-lb flows flush`"), "{text}");
+        assert!(older.exists());
     });
 }
 

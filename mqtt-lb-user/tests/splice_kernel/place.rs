@@ -4,10 +4,15 @@ use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 use mqtt_lb_user::config::Splice;
 
 static COUNT: AtomicU32 = AtomicU32::new(0);
+
+/// One test at a time: a child of another one has every descriptor of this process,
+/// also a lock that was given up, from its fork to its exec.
+static TURN: Mutex<()> = Mutex::new(());
 
 /// Where one test works.
 pub struct Place {
@@ -76,6 +81,7 @@ pub fn run(test: impl FnOnce(&Place) + Send) {
         let _ = io::stderr().write_all(format!("SKIPPED: {name}: {reason}\n").as_bytes());
         return;
     }
+    let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
     let count = COUNT.fetch_add(1, Ordering::Relaxed);
     let name = format!("/sys/fs/bpf/mqtt-lb-test-{}-{count}", std::process::id());
     std::thread::scope(|scope| {

@@ -99,6 +99,12 @@ listen = "{http}"
 [timeouts]
 shutdown_grace = "1s"
 
+# Nothing of the demo is to stay: neither flows nor programs, on lo only.
+[splice]
+interfaces = ["lo"]
+pin = "/sys/fs/bpf/mqtt-lb-demo"
+drop_flows = true
+
 [listener.mqtt]
 bind = "{listen}"
 pool = "{POOL}"

@@ -91,10 +91,9 @@ impl Corners {
         });
         let v4 = self.client().is_ipv4();
         slot.family = if v4 { 4 } else { 6 };
-        for i in 0..4 {
-            slot.ports[i] = self.0[i].port().to_be_bytes();
-            let word = if v4 { &octets[i][..4] } else { &[0; 4] };
-            slot.addresses[i].copy_from_slice(word);
+        slot.ports = self.0.map(|a| a.port().to_be_bytes());
+        for (address, octets) in slot.addresses.iter_mut().zip(&octets) {
+            address.copy_from_slice(if v4 { &octets[..4] } else { &[0; 4] });
         }
         let [client, front, source, backend] = octets;
         slot.address_sum = difference(&[client, front].concat(), &[source, backend].concat());

@@ -127,7 +127,7 @@ mod tests {
         assert_eq!(packet[20..24], [0x07, 0x5b, 0x9c, 0x40]);
         assert_eq!(packet[24..32], [1, 2, 3, 4, 0xff, 0xfe, 0xfd, 0xfc]);
         assert_eq!(packet[32..34], [0x80, ACK]);
-        checks(&packet, 20, &packet[12..20].to_vec());
+        checks(&packet, 20, &packet[12..20]);
     }
 
     #[test]
@@ -141,6 +141,6 @@ mod tests {
         assert_eq!(packet.len(), 60);
         assert_eq!(packet[4..7], [0, 20, TCP]);
         assert_eq!(packet[52..54], [0x50, RST | ACK]);
-        checks(&packet, 40, &packet[8..40].to_vec());
+        checks(&packet, 40, &packet[8..40]);
     }
 }
