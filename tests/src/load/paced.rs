@@ -1,4 +1,4 @@
-//! Messages at a fixed rate, spread evenly over time and connections.
+//! Messages at a fixed rate, a few each millisecond, over the connections in turn.
 
 use std::collections::VecDeque;
 use std::io;
@@ -13,6 +13,10 @@ use super::messages::{Answers, message};
 use super::poll::{Interest, Poll};
 use super::window::{Part, Window};
 use super::wrong;
+
+/// Time between two bursts. A timer for each message would cost more than the message,
+/// and hide what it costs elsewhere.
+const TICK: Duration = Duration::from_millis(1);
 
 /// One connection: its answers, and when the messages that wait for one were due.
 #[derive(Debug, Default)]
@@ -35,8 +39,8 @@ pub fn run(job: &Job, start: impl FnOnce() -> io::Result<()>) -> io::Result<Valu
 
     let mut window = Window::new(job);
     let mut flights: Vec<Flight> = clients.iter().map(|_| Flight::default()).collect();
-    let gap = Duration::from_secs(1).div_f64(job.rate as f64);
-    let (mut due, mut turn) = (Instant::now(), 0);
+    let burst = job.rate as f64 * TICK.as_secs_f64();
+    let (mut due, mut ticks, mut sent) = (Instant::now(), 0, 0);
     let (mut ready, mut buffer) = (Vec::new(), [0; 4096]);
     let mut counted = Histogram::default();
     loop {
@@ -45,10 +49,14 @@ pub fn run(job: &Job, start: impl FnOnce() -> io::Result<()>) -> io::Result<Valu
             return Ok(window.report(&counted));
         }
         while due <= now {
-            client::send(&clients[turn], &message)?;
-            flights[turn].due.push_back(due);
-            due += gap;
-            turn = (turn + 1) % clients.len();
+            ticks += 1;
+            while (sent as f64) < f64::from(ticks) * burst {
+                let turn = sent % clients.len();
+                client::send(&clients[turn], &message)?;
+                flights[turn].due.push_back(due);
+                sent += 1;
+            }
+            due += TICK;
         }
         poll.wait(
             Some(due.saturating_duration_since(Instant::now())),

@@ -95,9 +95,9 @@ pub const CASES: &[Case] = &[
     },
     Case {
         name: "paced",
-        about: "30,000 PUBLISH (QoS 1, 128 B) a second over 50 connections, evenly spaced. The \
-                latency counts from when a message is due to its PUBACK. The processor time is \
-                that of the whole machine: client, backend, kernel and balancer.",
+        about: "30,000 PUBLISH (QoS 1, 128 B) a second over 50 connections: each millisecond 30 \
+                of the connections send one. The latency counts from then to the PUBACK. The \
+                processor time is that of the whole machine: client, backend, kernel and balancer.",
         kind: Kind::Load(&[("rate", Work::Paced)]),
         connections: 50,
         metrics: &[
