@@ -63,7 +63,7 @@ impl Object {
 
 /// The bpf system call; the attributes are little-endian words as in
 /// `union bpf_attr`.
-fn call(command: i64, attributes: &[u64]) -> io::Result<i32> {
+pub(crate) fn call(command: i64, attributes: &[u64]) -> io::Result<i32> {
     let size = size_of_val(attributes);
     // SAFETY: the attributes live through the call and hold valid pointers
     // where the command expects some.
