@@ -13,13 +13,13 @@ use crate::netns::{Netns, veth};
 use crate::xdp::Pass;
 
 /// Where the clients are.
-pub const CLIENT: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 77, 1, 2));
+pub const CLIENT: IpAddr = four(1, 2);
 /// The balancer's address on the clients' side.
-pub const FRONT: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 77, 1, 1));
+pub const FRONT: IpAddr = four(1, 1);
 /// The balancer's address on the backends' side.
-pub const BACK: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 77, 2, 1));
+pub const BACK: IpAddr = four(2, 1);
 /// Where the backends are.
-pub const BACKEND: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 77, 2, 2));
+pub const BACKEND: IpAddr = four(2, 2);
 /// [`CLIENT`] with IPv6.
 pub const CLIENT6: IpAddr = six(1, 2);
 /// [`FRONT`] with IPv6.
@@ -28,6 +28,10 @@ pub const FRONT6: IpAddr = six(1, 1);
 pub const BACK6: IpAddr = six(2, 1);
 /// [`BACKEND`] with IPv6.
 pub const BACKEND6: IpAddr = six(2, 2);
+
+const fn four(net: u8, host: u8) -> IpAddr {
+    IpAddr::V4(Ipv4Addr::new(10, 77, net, host))
+}
 
 const fn six(net: u16, host: u16) -> IpAddr {
     IpAddr::V6(Ipv6Addr::new(0xfd77, net, 0, 0, 0, 0, 0, host))
@@ -42,6 +46,9 @@ pub struct Layout {
     pub one_arm: bool,
     /// MTU of the clients' link.
     pub client_mtu: Option<u32>,
+    /// A router between clients and balancer, and the MTU of the link behind it,
+    /// which the clients do not tell: who sends them more must be told by ICMP.
+    pub narrow: Option<u32>,
     /// Room for native XDP on the balancer's interfaces.
     pub xdp: bool,
 }
@@ -60,6 +67,7 @@ pub struct Lab {
     pub backend: Netns,
     wires: Vec<Netns>,
     switch: Option<Netns>,
+    router: Option<Netns>,
     one_arm: bool,
 }
 
@@ -87,6 +95,7 @@ impl Lab {
             backend: Netns::new("backend"),
             wires: Vec::new(),
             switch: layout.one_arm.then(|| Netns::new("switch")),
+            router: layout.narrow.map(|_| Netns::new("router")),
             one_arm: layout.one_arm,
         };
         if let Some(switch) = &lab.switch {
@@ -102,8 +111,13 @@ impl Lab {
             lab.lb.run(|| ethtool::plain("front"));
         }
         let back = lab.interface(Side::Backend);
-        lab.addresses(&lab.client, "c0", [CLIENT, CLIENT6]);
-        lab.addresses(&lab.lb, "front", [FRONT, FRONT6]);
+        match (&lab.router, layout.narrow) {
+            (Some(router), Some(mtu)) => lab.route(router, mtu),
+            _ => {
+                lab.addresses(&lab.client, "c0", [CLIENT, CLIENT6]);
+                lab.addresses(&lab.lb, "front", [FRONT, FRONT6]);
+            }
+        }
         lab.addresses(&lab.lb, back, [BACK, BACK6]);
         lab.addresses(&lab.backend, "b0", [BACKEND, BACKEND6]);
         if let Some(mtu) = layout.client_mtu {
@@ -128,6 +142,7 @@ impl Lab {
         let (near, near_if) = match (&self.switch, side) {
             (Some(switch), Side::Client) => (switch, "s0"),
             (Some(switch), Side::Backend) => (switch, "s1"),
+            (None, Side::Client) if self.router.is_some() => return,
             (None, _) => (&self.lb, self.interface(side)),
         };
         if let Some((mut how, seed)) = impairment {
@@ -146,6 +161,30 @@ impl Lab {
         if let Some(switch) = &self.switch {
             switch.ip(&format!("link set {near_if} master br0"));
         }
+    }
+
+    /// Puts the clients behind a router, in a network of their own.
+    fn route(&self, router: &Netns, mtu: u32) {
+        veth(&self.client, "c0", router, "near");
+        veth(router, "far", &self.lb, "front");
+        router.sysctl("net.ipv4.ip_forward", "1");
+        router.sysctl("net.ipv6.conf.all.forwarding", "1");
+        self.addresses(&self.client, "c0", [four(3, 2), six(3, 2)]);
+        self.addresses(router, "near", [four(3, 1), six(3, 1)]);
+        self.addresses(router, "far", [four(1, 2), six(1, 2)]);
+        for (ns, interface) in [(&self.client, "c0"), (router, "near")] {
+            ns.ip(&format!("link set {interface} mtu {mtu}"));
+        }
+        for via in [four(3, 1), six(3, 1)] {
+            let any = if via.is_ipv4() { "0.0.0.0/0" } else { "::/0" };
+            self.client
+                .ip(&format!("route add {any} via {via} advmss 1400"));
+        }
+        self.addresses(&self.lb, "front", [FRONT, FRONT6]);
+        self.lb
+            .ip(&format!("route add {}/24 via {}", four(3, 0), four(1, 2)));
+        self.lb
+            .ip(&format!("route add {}/64 via {}", six(3, 0), six(1, 2)));
     }
 
     fn addresses(&self, ns: &Netns, interface: &str, [four, six]: [IpAddr; 2]) {

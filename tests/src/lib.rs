@@ -32,6 +32,7 @@ pub mod solo;
 pub mod splice;
 pub mod stream;
 pub mod suites;
+pub mod vanish;
 pub mod wait;
 pub mod watchdog;
 pub mod xdp;

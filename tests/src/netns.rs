@@ -143,9 +143,15 @@ impl Netns {
 
     /// A connection with a chosen source address.
     pub fn connect_from(&self, source: IpAddr, to: SocketAddr) -> io::Result<TcpStream> {
+        self.connect_bound(SocketAddr::new(source, 0), to)
+    }
+
+    /// A connection with a chosen source address and port (0: any).
+    pub fn connect_bound(&self, source: SocketAddr, to: SocketAddr) -> io::Result<TcpStream> {
         self.run(|| {
             let socket = tcp(to);
-            socket.bind(&SocketAddr::new(source, 0).into())?;
+            socket.set_reuse_address(source.port() != 0)?;
+            socket.bind(&source.into())?;
             socket.connect_timeout(&to.into(), Duration::from_secs(10))?;
             Ok(socket.into())
         })

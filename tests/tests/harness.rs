@@ -110,6 +110,7 @@ fn every_layout_works() {
             one_arm: bit(2),
             xdp: bit(4),
             client_mtu: bit(4).then_some(1_300),
+            narrow: (n == 0).then_some(1_300),
         };
         let lab = Lab::build(&layout);
         let captures = if bit(1) { lab.capture() } else { Vec::new() };
