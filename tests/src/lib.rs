@@ -13,6 +13,7 @@ pub mod deadline;
 pub mod ethtool;
 pub mod forwarder;
 pub mod gate;
+pub mod hold;
 pub mod http;
 pub mod impair;
 pub mod lab;
