@@ -92,8 +92,8 @@ pub struct Trace {
     /// Segments of the balancer's own socket behind the first translated one, or
     /// in its name, with the time between.
     pub after: Vec<(Duration, Segment)>,
-    /// Segments with RST.
-    pub resets: usize,
+    /// Whether the balancer's own socket has sent FIN or RST.
+    pub own_end: bool,
     first: Option<Instant>,
 }
 
@@ -114,14 +114,14 @@ impl Traces {
             self.0.remove(&key);
         }
         let trace = self.0.entry(key).or_default();
-        trace.resets += usize::from(segment.has(flag::RST));
-        match trace.first {
-            _ if segment.hops < OWN_HOPS => {
-                trace.forwarded += 1;
-                trace.first.get_or_insert(at);
-            }
-            Some(first) => trace.after.push((at - first, *segment)),
-            None => {}
+        if !is_own(segment) {
+            trace.forwarded += 1;
+            trace.first.get_or_insert(at);
+            return;
+        }
+        trace.own_end |= segment.flags & (flag::FIN | flag::RST) != 0;
+        if let Some(first) = trace.first {
+            trace.after.push((at - first, *segment));
         }
     }
 
@@ -134,18 +134,23 @@ impl Traces {
     /// bare ACK of the handover, data, FIN, RST.
     pub fn leftovers(&self) -> Vec<String> {
         let mut found = Vec::new();
-        for ((from, to), trace) in self.iter() {
+        for ((from, to), trace) in self.iter().filter(|(_, t)| t.forwarded > 0) {
             let spoke = trace
                 .after
                 .iter()
                 .any(|(_, segment)| !segment.is_bare_ack());
-            if spoke || trace.after.len() > 1 {
-                let after: Vec<_> = trace.after.iter().take(5).collect();
-                found.push(format!("{from} -> {to}: {after:?}"));
+            if spoke || trace.own_end || trace.after.len() > 1 {
+                let (end, after) = (trace.own_end, &trace.after[..trace.after.len().min(5)]);
+                found.push(format!("{from} -> {to}: FIN or RST: {end}, {after:?}"));
             }
         }
         found
     }
+}
+
+/// Whether a segment comes from a socket of the balancer, not from a peer of it.
+pub fn is_own(segment: &Segment) -> bool {
+    segment.hops == OWN_HOPS
 }
 
 /// Segments whose checksums are wrong, as lines.
@@ -188,5 +193,6 @@ mod tests {
         assert_eq!(leftovers(&[own, forwarded, own]), 1);
         assert_eq!(leftovers(&[forwarded, segment(64, flag::RST, 0)]), 1);
         assert_eq!(leftovers(&[forwarded, ack, ack]), 1);
+        assert_eq!(leftovers(&[segment(64, flag::FIN, 0), forwarded]), 1);
     }
 }

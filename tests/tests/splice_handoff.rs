@@ -5,12 +5,12 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use mqtt_lb_tests::capture::{Traces, unsound};
+use mqtt_lb_tests::capture::{Traces, is_own, unsound};
 use mqtt_lb_tests::deadline::Deadline;
 use mqtt_lb_tests::impair::Impairment;
-use mqtt_lb_tests::lab::{Lab, Layout};
+use mqtt_lb_tests::lab::{Lab, Layout, pair};
 use mqtt_lb_tests::lb::{DataPath, Lb};
 use mqtt_lb_tests::require::{met, say};
 use mqtt_lb_tests::rng::Rng;
@@ -168,4 +168,50 @@ fn every_checksum_is_right() {
             assert!(translated > 500, "only {translated} translated");
         }
     }
+}
+
+/// Once their flows are spliced, the dissolved sockets send nothing at all: no
+/// probe, no acknowledgement that came late, no farewell.
+fn silent(path: DataPath) {
+    if !met(NEEDS) {
+        return;
+    }
+    let _deadline = Deadline::within(deadline(Duration::from_secs(120)));
+    let delay = Impairment {
+        delay: Duration::from_millis(1),
+        ..Impairment::default()
+    };
+    let lab = Lab::build(&Layout {
+        impairment: Some((delay, 53)),
+        xdp: path == DataPath::Xdp,
+        ..Layout::default()
+    });
+    let listener = lab.backend.listen(splice::broker(false));
+    let lb = Lb::start(&lab.lb, path, &splice::config(false));
+    let captures = lab.capture();
+    let pairs: Vec<_> = (0..50)
+        .map(|n| pair(&lab, &listener, &format!("c{n}")))
+        .collect();
+    splice::wait_spliced(&lb, pairs.len(), STALL);
+    let begin = Instant::now();
+    // Longer than what a socket waits for with a retransmission or a probe.
+    std::thread::sleep(Duration::from_secs(2));
+    let own: Vec<_> = captures
+        .into_iter()
+        .flat_map(|capture| capture.finish())
+        .filter(|(at, segment)| *at > begin && is_own(segment))
+        .collect();
+    assert!(own.is_empty(), "{own:#?}");
+    assert_eq!(splice::spliced(&lb), 50.0);
+    drop(pairs);
+}
+
+#[test]
+fn dissolved_sockets_are_silent_tcx() {
+    silent(DataPath::Splice);
+}
+
+#[test]
+fn dissolved_sockets_are_silent_xdp() {
+    silent(DataPath::Xdp);
 }
