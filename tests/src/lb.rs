@@ -136,6 +136,9 @@ impl<'a> Lb<'a> {
             pins,
         };
         lb.wait_healthy();
+        let log = lb.process.log();
+        let missing = spliced && log.contains("splice is not available");
+        assert!(!missing, "no splice path");
         lb
     }
 
