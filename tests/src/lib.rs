@@ -9,7 +9,6 @@ pub mod brokers;
 pub mod capture;
 pub mod compare;
 pub mod cpu;
-pub mod deadline;
 pub mod ethtool;
 pub mod forwarder;
 pub mod gate;

@@ -12,7 +12,7 @@ pub fn size<T>(short: T, full: T) -> T {
     if long() { full } else { short }
 }
 
-/// A minute or two, or `full` with `MQTT_LB_LONG`: for deadlines.
+/// Three minutes, or `full` with `MQTT_LB_LONG`: for the watchdog.
 pub fn deadline(full: Duration) -> Duration {
-    size(Duration::from_secs(120), full)
+    size(Duration::from_secs(180), full.max(Duration::from_secs(180)))
 }

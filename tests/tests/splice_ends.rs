@@ -6,7 +6,6 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use mqtt_lb_tests::deadline::Deadline;
 use mqtt_lb_tests::lab::{self, CLIENT, Lab, Layout, pair};
 use mqtt_lb_tests::lb::{self, DataPath, Lb};
 use mqtt_lb_tests::mqtt::Connect;
@@ -16,7 +15,7 @@ use mqtt_lb_tests::splice::{self, NEEDS};
 use mqtt_lb_tests::stream::broker::StreamBroker;
 use mqtt_lb_tests::stream::plan::{Direction, Flow};
 use mqtt_lb_tests::vanish::vanish;
-use mqtt_lb_tests::{stream, wait};
+use mqtt_lb_tests::{stream, wait, watchdog};
 use socket2::SockRef;
 
 const SHORT: Duration = Duration::from_secs(10);
@@ -83,7 +82,7 @@ fn fins(path: DataPath) {
     if !met(NEEDS) {
         return;
     }
-    let _deadline = Deadline::within(deadline(TEST));
+    watchdog::limit(deadline(TEST));
     let flow = |id: u32| {
         let seed = u64::from(id) * 2;
         let mut up = Direction::fast(seed, 400_000);
@@ -132,7 +131,7 @@ fn rsts(path: DataPath) {
     if !met(NEEDS) {
         return;
     }
-    let _deadline = Deadline::within(deadline(TEST));
+    watchdog::limit(deadline(TEST));
     let lab = lab(path);
     let (listener, lb) = setup(&lab, path);
     for (n, (client, broker)) in spliced(&lab, &listener, &lb, 10).into_iter().enumerate() {
@@ -163,7 +162,7 @@ fn the_same_addresses_again() {
     if !met(NEEDS) {
         return;
     }
-    let _deadline = Deadline::within(deadline(TEST));
+    watchdog::limit(deadline(TEST));
     let lab = Lab::new();
     let (listener, lb) = setup(&lab, DataPath::Splice);
     let source = SocketAddr::new(CLIENT, 40_000);
@@ -200,7 +199,7 @@ fn dies(pool: &str, look: impl FnOnce(&[Pair], Instant)) {
     if !met(NEEDS) {
         return;
     }
-    let _deadline = Deadline::within(deadline(TEST));
+    watchdog::limit(deadline(TEST));
     let lab = Lab::new();
     let listener = lab.backend.listen(splice::broker(false));
     let lb = Lb::start(&lab.lb, DataPath::Splice, &checked(pool));
@@ -239,7 +238,7 @@ fn an_operator_ends_all_sessions_of_a_backend() {
     if !met(NEEDS) {
         return;
     }
-    let _deadline = Deadline::within(deadline(TEST));
+    watchdog::limit(deadline(TEST));
     for path in [DataPath::Splice, DataPath::Xdp] {
         let lab = lab(path);
         let (listener, lb) = setup(&lab, path);
@@ -261,7 +260,7 @@ fn silence_ends_a_flow_and_pings_keep_it() {
     if !met(NEEDS) {
         return;
     }
-    let _deadline = Deadline::within(deadline(TEST));
+    watchdog::limit(deadline(TEST));
     let lab = Lab::new();
     let (listener, lb) = setup(&lab, DataPath::Splice);
     let connect = |id| {
@@ -291,7 +290,7 @@ fn narrow(path: DataPath, six: bool) {
     if !met(NEEDS) {
         return;
     }
-    let _deadline = Deadline::within(deadline(TEST));
+    watchdog::limit(deadline(TEST));
     let lab = Lab::build(&Layout {
         narrow: Some(1_300),
         xdp: path == DataPath::Xdp,
@@ -340,7 +339,7 @@ fn next_hops(path: DataPath) {
     if !met(NEEDS) {
         return;
     }
-    let _deadline = Deadline::within(deadline(TEST));
+    watchdog::limit(deadline(TEST));
     let lab = lab(path);
     let (listener, lb) = setup(&lab, path);
     let pairs = spliced(&lab, &listener, &lb, 1);

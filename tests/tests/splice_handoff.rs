@@ -8,7 +8,6 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
 use mqtt_lb_tests::capture::{Traces, is_own, unsound};
-use mqtt_lb_tests::deadline::Deadline;
 use mqtt_lb_tests::impair::Impairment;
 use mqtt_lb_tests::lab::{Lab, Layout, pair};
 use mqtt_lb_tests::lb::{DataPath, Lb};
@@ -16,9 +15,9 @@ use mqtt_lb_tests::require::{met, say};
 use mqtt_lb_tests::rng::Rng;
 use mqtt_lb_tests::size::{deadline, size};
 use mqtt_lb_tests::splice::{self, NEEDS};
-use mqtt_lb_tests::stream;
 use mqtt_lb_tests::stream::broker::StreamBroker;
 use mqtt_lb_tests::stream::plan::{Direction, Flow, Pace};
+use mqtt_lb_tests::{stream, watchdog};
 
 const STALL: Duration = Duration::from_secs(30);
 const EACH: u64 = 64 << 10;
@@ -57,7 +56,7 @@ fn talking(path: DataPath, count: u32) {
     if !met(NEEDS) {
         return;
     }
-    let _deadline = Deadline::within(deadline(Duration::from_secs(900)));
+    watchdog::limit(deadline(Duration::from_secs(900)));
     let mut rng = Rng::new(23);
     let over = Duration::from_millis(u64::from(count) * 5);
     let flows: Arc<[_]> = (0..count).map(|id| talkative(id, over, &mut rng)).collect();
@@ -132,7 +131,7 @@ fn every_checksum_is_right() {
     if !met(NEEDS) {
         return;
     }
-    let _deadline = Deadline::within(deadline(Duration::from_secs(300)));
+    watchdog::limit(deadline(Duration::from_secs(300)));
     for (path, six) in [
         (DataPath::Splice, false),
         (DataPath::Splice, true),
@@ -176,7 +175,7 @@ fn silent(path: DataPath) {
     if !met(NEEDS) {
         return;
     }
-    let _deadline = Deadline::within(deadline(Duration::from_secs(120)));
+    watchdog::limit(deadline(Duration::from_secs(120)));
     let delay = Impairment {
         delay: Duration::from_millis(1),
         ..Impairment::default()

@@ -6,7 +6,6 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
-use mqtt_lb_tests::deadline::Deadline;
 use mqtt_lb_tests::impair::Impairment;
 use mqtt_lb_tests::lab::{Lab, Layout};
 use mqtt_lb_tests::lb::{DataPath, Lb};
@@ -15,9 +14,9 @@ use mqtt_lb_tests::netns::Netns;
 use mqtt_lb_tests::require::{met, say};
 use mqtt_lb_tests::size::{deadline, size};
 use mqtt_lb_tests::splice::{self, NEEDS};
-use mqtt_lb_tests::stream;
 use mqtt_lb_tests::stream::broker::StreamBroker;
 use mqtt_lb_tests::stream::plan::{Direction, Flow, ID_PREFIX, Pace};
+use mqtt_lb_tests::{stream, watchdog};
 
 const STALL: Duration = Duration::from_secs(30);
 /// Behind CONNACK: long enough to hand a flow over though packets are lost.
@@ -93,7 +92,7 @@ fn bad_wires(path: DataPath, one_arm: bool, six: bool) {
     if !met(NEEDS) {
         return;
     }
-    let _deadline = Deadline::within(deadline(Duration::from_secs(1_800)));
+    watchdog::limit(deadline(Duration::from_secs(1_800)));
     let lab = Lab::build(&Layout {
         impairment: Some((bad(), 5)),
         one_arm,
@@ -150,7 +149,7 @@ fn good_wires(path: DataPath, one_arm: bool) {
     if !met(NEEDS) {
         return;
     }
-    let _deadline = Deadline::within(deadline(Duration::from_secs(600)));
+    watchdog::limit(deadline(Duration::from_secs(600)));
     for six in [false, true] {
         let lab = Lab::build(&Layout {
             one_arm,
@@ -184,7 +183,7 @@ fn a_small_mtu_on_the_clients_side() {
     if !met(NEEDS) {
         return;
     }
-    let _deadline = Deadline::within(deadline(Duration::from_secs(600)));
+    watchdog::limit(deadline(Duration::from_secs(600)));
     for (path, six) in [
         (DataPath::Splice, false),
         (DataPath::Splice, true),
@@ -211,7 +210,7 @@ fn limited(path: DataPath) {
     if !met(NEEDS) {
         return;
     }
-    let _deadline = Deadline::within(deadline(Duration::from_secs(600)));
+    watchdog::limit(deadline(Duration::from_secs(600)));
     let lab = Lab::build(&Layout {
         impairment: Some((bad(), 9)),
         xdp: path == DataPath::Xdp,
@@ -256,7 +255,7 @@ fn zero_windows() {
     if !met(NEEDS) {
         return;
     }
-    let _deadline = Deadline::within(deadline(Duration::from_secs(300)));
+    watchdog::limit(deadline(Duration::from_secs(300)));
     let lab = Lab::new();
     let deaf = Pace {
         delay: Duration::from_secs(5),
@@ -286,7 +285,7 @@ fn rests_longer_than_a_keepalive() {
     if !met(NEEDS) {
         return;
     }
-    let _deadline = Deadline::within(deadline(Duration::from_secs(300)));
+    watchdog::limit(deadline(Duration::from_secs(300)));
     let lab = Lab::impaired(bad(), 13);
     let flows = (0..8).map(|id| {
         let client_id = format!("{ID_PREFIX}{id}");
@@ -330,7 +329,7 @@ fn lacking(options: Off, path: DataPath, six: bool) {
     if !met(NEEDS) {
         return;
     }
-    let _deadline = Deadline::within(deadline(Duration::from_secs(300)));
+    watchdog::limit(deadline(Duration::from_secs(300)));
     let lab = Lab::build(&Layout {
         impairment: Some((bad(), 17)),
         xdp: path == DataPath::Xdp,

@@ -6,7 +6,6 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::time::Duration;
 
-use mqtt_lb_tests::deadline::Deadline;
 use mqtt_lb_tests::hold::{self, Holder};
 use mqtt_lb_tests::lab::{BACKEND, Lab};
 use mqtt_lb_tests::lb::{self, DataPath, Lb};
@@ -14,7 +13,7 @@ use mqtt_lb_tests::process::Process;
 use mqtt_lb_tests::require::{Need, find, met, say};
 use mqtt_lb_tests::size::{deadline, long, size};
 use mqtt_lb_tests::splice::{self, NEEDS};
-use mqtt_lb_tests::{bpf, wait};
+use mqtt_lb_tests::{bpf, wait, watchdog};
 use tempfile::TempDir;
 
 /// Connections of one holder: it may have 20,000 descriptors.
@@ -76,7 +75,7 @@ fn bytes_for_a_flow() {
     if !met(NEEDS) {
         return;
     }
-    let _deadline = Deadline::within(deadline(Duration::from_secs(900)));
+    watchdog::limit(deadline(Duration::from_secs(900)));
     let count = size(1_000, 100_000);
     let (lab, dir) = (Lab::new(), TempDir::new().expect("temporary directory"));
     let brokers = Load::brokers(&lab, dir.path(), count);
@@ -173,7 +172,7 @@ fn beside_haproxy() {
     if !met(NEEDS) || !met(&[Need::Program("haproxy")]) {
         return;
     }
-    let _deadline = Deadline::within(Duration::from_secs(900));
+    watchdog::limit(Duration::from_secs(900));
     let (direct, _) = measured("direct");
     let [splice, haproxy] = ["splice", "haproxy"].map(|what| {
         let (slab, process) = measured(what);

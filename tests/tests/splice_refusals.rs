@@ -4,7 +4,6 @@ use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::time::Duration;
 
-use mqtt_lb_tests::deadline::Deadline;
 use mqtt_lb_tests::lab::{self, Lab};
 use mqtt_lb_tests::lb::{self, DataPath, Lb};
 use mqtt_lb_tests::mqtt::Connect;
@@ -12,6 +11,7 @@ use mqtt_lb_tests::require::{met, say};
 use mqtt_lb_tests::size::deadline;
 use mqtt_lb_tests::splice::{self, NEEDS};
 use mqtt_lb_tests::stream::pattern::Pattern;
+use mqtt_lb_tests::watchdog;
 
 const SHORT: Duration = Duration::from_secs(10);
 const TEST: Duration = Duration::from_secs(120);
@@ -53,7 +53,7 @@ fn refusal(reason: &str, prepare: impl FnOnce(&Lab)) {
     if !met(NEEDS) {
         return;
     }
-    let _deadline = Deadline::within(deadline(TEST));
+    watchdog::limit(deadline(TEST));
     let lab = Lab::new();
     prepare(&lab);
     let listener = lab.backend.listen(splice::broker(false));
@@ -94,7 +94,7 @@ fn a_v4_client_of_a_v6_backend() {
     if !met(NEEDS) {
         return;
     }
-    let _deadline = Deadline::within(deadline(TEST));
+    watchdog::limit(deadline(TEST));
     let lab = Lab::new();
     let listener = lab.backend.listen(splice::broker(true));
     let pool = "[pool.brokers.health]\ntype = \"off\"\n";
@@ -111,7 +111,7 @@ fn room(keys: &str, reason: &str) {
     if !met(NEEDS) {
         return;
     }
-    let _deadline = Deadline::within(deadline(TEST));
+    watchdog::limit(deadline(TEST));
     let lab = Lab::new();
     let listener = lab.backend.listen(splice::broker(false));
     let config = splice::config(false);
@@ -152,7 +152,7 @@ fn a_client_that_asks_for_ecn() {
     if !met(NEEDS) {
         return;
     }
-    let _deadline = Deadline::within(deadline(TEST));
+    watchdog::limit(deadline(TEST));
     let lab = Lab::new();
     lab.client.sysctl("net.ipv4.tcp_ecn", "1");
     let listener = lab.backend.listen(splice::broker(false));

@@ -11,7 +11,6 @@ use std::time::{Duration, Instant};
 
 use mqtt_lb_tests::brokers::mosquitto::Mosquitto;
 use mqtt_lb_tests::capture::Traces;
-use mqtt_lb_tests::deadline::Deadline;
 use mqtt_lb_tests::impair::Impairment;
 use mqtt_lb_tests::lab::{FRONT, Lab, Layout, pair};
 use mqtt_lb_tests::lb::{self, DataPath, Lb, binary};
@@ -24,7 +23,7 @@ use mqtt_lb_tests::splice::{self, NEEDS};
 use mqtt_lb_tests::stream::broker::StreamBroker;
 use mqtt_lb_tests::stream::end::End;
 use mqtt_lb_tests::stream::plan::{Direction, Flow, Pace};
-use mqtt_lb_tests::{stream, wait};
+use mqtt_lb_tests::{stream, wait, watchdog};
 
 const SHORT: Duration = Duration::from_secs(10);
 const STALL: Duration = Duration::from_secs(20);
@@ -82,7 +81,7 @@ fn a_subscriber_misses_nothing_while_the_balancer_is_dead() {
     if !met(NEEDS) || !met(&tools) {
         return;
     }
-    let _deadline = Deadline::within(deadline(Duration::from_secs(120)));
+    watchdog::limit(deadline(Duration::from_secs(120)));
     let lab = Lab::new();
     let broker = Mosquitto::start(&lab.backend, splice::broker(false), "");
     let config = lb::config(
@@ -177,7 +176,7 @@ fn restarts_under_traffic(path: DataPath) {
     if !met(NEEDS) {
         return;
     }
-    let _deadline = Deadline::within(deadline(Duration::from_secs(120)));
+    watchdog::limit(deadline(Duration::from_secs(120)));
     let lab = Lab::build(&Layout {
         xdp: path == DataPath::Xdp,
         ..Layout::default()
@@ -291,7 +290,7 @@ fn random_deaths_cost_only_flows_that_were_not_spliced() {
     if !met(NEEDS) {
         return;
     }
-    let _deadline = Deadline::within(deadline(Duration::from_secs(300)));
+    watchdog::limit(deadline(Duration::from_secs(300)));
     let delay = Impairment {
         delay: Duration::from_millis(1),
         ..Impairment::default()
@@ -367,7 +366,7 @@ fn sigterm_leaves_flows_and_the_next_process_takes_them() {
     if !met(NEEDS) {
         return;
     }
-    let _deadline = Deadline::within(deadline(Duration::from_secs(120)));
+    watchdog::limit(deadline(Duration::from_secs(120)));
     let lab = Lab::new();
     let listener = lab.backend.listen(splice::broker(false));
     let mut lb = Lb::start(&lab.lb, DataPath::Splice, &splice::config(false));
@@ -394,7 +393,7 @@ fn drop_flows_ends_them_on_sigterm() {
     if !met(NEEDS) {
         return;
     }
-    let _deadline = Deadline::within(deadline(Duration::from_secs(120)));
+    watchdog::limit(deadline(Duration::from_secs(120)));
     let lab = Lab::new();
     let listener = lab.backend.listen(splice::broker(false));
     let keys = "drop_flows = true\n";
@@ -423,7 +422,7 @@ fn flush_ends_what_nobody_holds() {
     if !met(NEEDS) {
         return;
     }
-    let _deadline = Deadline::within(deadline(Duration::from_secs(120)));
+    watchdog::limit(deadline(Duration::from_secs(120)));
     let lab = Lab::new();
     let listener = lab.backend.listen(splice::broker(false));
     let mut lb = Lb::start(&lab.lb, DataPath::Splice, &splice::config(false));
@@ -450,7 +449,7 @@ fn an_unknown_layout_goes_on_and_is_reported() {
     if !met(NEEDS) {
         return;
     }
-    let _deadline = Deadline::within(deadline(Duration::from_secs(120)));
+    watchdog::limit(deadline(Duration::from_secs(120)));
     let lab = Lab::new();
     let listener = lab.backend.listen(splice::broker(false));
     let mut lb = Lb::start(&lab.lb, DataPath::Splice, &splice::config(false));
@@ -480,7 +479,7 @@ fn two_processes_do_not_share_a_directory() {
     if !met(NEEDS) {
         return;
     }
-    let _deadline = Deadline::within(deadline(Duration::from_secs(60)));
+    watchdog::limit(deadline(Duration::from_secs(60)));
     let lab = Lab::new();
     let lb = Lb::start(&lab.lb, DataPath::Splice, &splice::config(false));
     let dir = tempfile::TempDir::new().expect("temporary directory");
