@@ -1,8 +1,11 @@
 //! Which BPF objects a process holds, and which of them the kernel still has.
 
 use std::collections::BTreeSet;
+use std::ffi::CString;
 use std::io;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 
 /// A kind of BPF object and its id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -75,6 +78,7 @@ pub(crate) fn call(command: i64, attributes: &[u64]) -> io::Result<i32> {
 }
 
 const MAP_GET_NEXT_KEY: i64 = 4;
+const OBJ_GET: i64 = 7;
 const OBJ_GET_INFO_BY_FD: i64 = 15;
 const MAP_TYPE_HASH: u32 = 1;
 
@@ -91,29 +95,19 @@ struct MapInfo {
     name: [u8; 16],
 }
 
-/// Name and locked bytes of every map that a process holds.
-pub fn map_bytes(pid: u32) -> Vec<(String, u64)> {
-    let dir = format!("/proc/{pid}/fdinfo");
-    let mut seen = BTreeSet::new();
-    let mut maps = Vec::new();
-    for entry in std::fs::read_dir(dir).into_iter().flatten().flatten() {
-        let text = std::fs::read_to_string(entry.path()).unwrap_or_default();
-        let field = |name: &str| {
-            let lines = text.lines().filter_map(|line| line.split_once(':'));
-            let mut found = lines.filter(|(key, _)| *key == name);
-            found.next()?.1.trim().parse::<u64>().ok()
-        };
-        let (Some(id), Some(bytes)) = (field("map_id"), field("memlock")) else {
-            continue;
-        };
-        let info = Object::Map(id as u32).open().and_then(|fd| info(&fd).ok());
-        if let (true, Some(info)) = (seen.insert(id), info) {
-            let name = info.name.iter().take_while(|byte| **byte != 0);
-            let name = name.map(|byte| char::from(*byte)).collect();
-            maps.push((name, bytes));
-        }
-    }
-    maps
+/// Bytes that the kernel holds for a pinned map; `None` for a pin that is no map.
+pub fn pinned_bytes(pin: &Path) -> Option<u64> {
+    let path = CString::new(pin.as_os_str().as_bytes()).ok()?;
+    // pathname, bpf_fd and file_flags
+    let fd = call(OBJ_GET, &[path.as_ptr() as u64, 0]).ok()?;
+    // SAFETY: the kernel has just made this descriptor for us.
+    let fd = unsafe { OwnedFd::from_raw_fd(fd) };
+    let about = format!("/proc/self/fdinfo/{}", fd.as_raw_fd());
+    let text = std::fs::read_to_string(about).ok()?;
+    let lines = text.lines().filter_map(|line| line.split_once(':'));
+    let mut bytes = lines.filter(|(key, _)| *key == "memlock");
+    let is_map = text.contains("map_id:");
+    bytes.next().filter(|_| is_map)?.1.trim().parse().ok()
 }
 
 /// Entries of the hash map of that name which a process holds; `None` when it

@@ -35,11 +35,11 @@ impl PinDir {
         &self.0
     }
 
-    /// Names of everything pinned below it.
-    pub fn pinned(&self) -> Vec<String> {
-        let mut names = Vec::new();
-        collect(&self.0, &mut names);
-        names
+    /// Everything pinned below it.
+    pub fn pinned(&self) -> Vec<PathBuf> {
+        let mut pins = Vec::new();
+        collect(&self.0, &mut pins);
+        pins
     }
 }
 
@@ -61,11 +61,11 @@ pub(crate) fn abandon() {
     remove(|pid| pid == own);
 }
 
-fn collect(dir: &Path, names: &mut Vec<String>) {
+fn collect(dir: &Path, pins: &mut Vec<PathBuf>) {
     for entry in std::fs::read_dir(dir).into_iter().flatten().flatten() {
         match entry.path() {
-            path if path.is_dir() => collect(&path, names),
-            path => names.extend(path.file_name().map(|n| n.to_string_lossy().into_owned())),
+            path if path.is_dir() => collect(&path, pins),
+            path => pins.push(path),
         }
     }
 }

@@ -72,8 +72,8 @@ fn broker(address: SocketAddr) {
     let listener = TcpListener::bind(address).expect("listen");
     say(READY);
     let mut held = Vec::new();
-    loop {
-        let mut session = Session::accept(&listener);
+    for stream in listener.incoming() {
+        let mut session = Session::open(stream.expect("accept")).expect("CONNECT");
         let connack = session.connect.connack();
         session.stream.write_all(connack).expect("CONNACK");
         held.push(session.stream);

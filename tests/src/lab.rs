@@ -48,6 +48,7 @@ pub struct Layout {
     pub client_mtu: Option<u32>,
     /// A router between clients and balancer, and the MTU of the link behind it,
     /// which the clients do not tell: who sends them more must be told by ICMP.
+    /// Only with good wires.
     pub narrow: Option<u32>,
     /// Room for native XDP on the balancer's interfaces.
     pub xdp: bool,
@@ -210,10 +211,11 @@ impl Lab {
     /// Where the balancer's frames arrive: the other ends of its interfaces,
     /// the clients' side first.
     pub fn peers(&self) -> Vec<(&Netns, &'static str)> {
-        match (&self.switch, &self.wires[..]) {
-            (Some(switch), _) => vec![(switch, "arm")],
-            (None, []) => vec![(&self.client, "c0"), (&self.backend, "b0")],
-            (None, wires) => wires.iter().map(|wire| (wire, "w1")).collect(),
+        match (&self.switch, &self.router, &self.wires[..]) {
+            (Some(switch), ..) => vec![(switch, "arm")],
+            (None, Some(router), _) => vec![(router, "far"), (&self.backend, "b0")],
+            (None, None, []) => vec![(&self.client, "c0"), (&self.backend, "b0")],
+            (None, None, wires) => wires.iter().map(|wire| (wire, "w1")).collect(),
         }
     }
 

@@ -296,9 +296,10 @@ fn narrow(path: DataPath, six: bool) {
         xdp: path == DataPath::Xdp,
         ..Layout::default()
     });
-    let mut down = Direction::fast(1, 2 << 20);
-    down.write.delay = Duration::from_secs(1);
-    let flows: Arc<[_]> = [Flow::new(0, Direction::fast(2, 1_000), down)].into();
+    let mut flow = Flow::new(0, Direction::fast(2, 1_000), Direction::fast(1, 2 << 20));
+    flow.up.write.delay = Duration::from_secs(1);
+    flow.down.write.delay = Duration::from_secs(1);
+    let flows: Arc<[_]> = [flow].into();
     let brokers = [StreamBroker::start(
         &lab.backend,
         splice::broker(six),

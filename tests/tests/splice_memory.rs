@@ -85,12 +85,13 @@ fn bytes_for_a_flow() {
     let _load = Load::start(&lab, dir.path(), brokers, splice::front(false), count);
     splice::wait_spliced(&lb, count, Duration::from_secs(60));
     let after = lb.process.rss_kb();
-    let maps = bpf::map_bytes(lb.process.pid());
-    let spliced = maps.iter().filter(|(name, _)| name.starts_with("SPLICE_"));
     let (mut bytes, mut table) = (0, String::new());
-    for (name, locked) in spliced {
-        bytes += locked;
-        let _ = write!(table, " {name} {:.1}", *locked as f64 / count as f64);
+    for pin in lb.pins().pinned() {
+        if let Some(held) = bpf::pinned_bytes(&pin) {
+            bytes += held;
+            let name = pin.file_name().unwrap_or_default().to_string_lossy();
+            let _ = write!(table, " {name} {:.1}", held as f64 / count as f64);
+        }
     }
     let each = bytes as f64 / count as f64;
     // The program maps the slots: they are in its resident memory too.

@@ -2,10 +2,14 @@
 
 use std::io::{self, Read};
 use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::os::fd::AsRawFd;
 use std::time::Duration;
 
 use crate::mqtt::{self, Seen};
 use crate::stream::proxy;
+
+/// Longest wait for a connection.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A connection whose CONNECT has been read.
 #[derive(Debug)]
@@ -48,6 +52,14 @@ impl Session {
     /// Opens the next connection that sends a CONNECT (checks do not count).
     pub fn accept(listener: &TcpListener) -> Self {
         loop {
+            let mut fd = libc::pollfd {
+                fd: listener.as_raw_fd(),
+                events: libc::POLLIN,
+                revents: 0,
+            };
+            // SAFETY: one valid entry.
+            let ready = unsafe { libc::poll(&mut fd, 1, PATIENCE.as_millis() as i32) };
+            assert_eq!(ready, 1, "nobody has connected within {PATIENCE:?}");
             let (stream, _) = listener.accept().expect("accept");
             if let Ok(session) = Self::open(stream) {
                 return session;
