@@ -47,6 +47,46 @@ pub const fn update(check: u16, difference: u16) -> u16 {
     !fold(!check as u32 + difference as u32)
 }
 
+/// Differences of several fields of a packet, added up. All of them begin at even
+/// offsets and are read natively.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Difference(u64);
+
+impl Difference {
+    /// Adds a difference that is known already.
+    #[inline(always)]
+    pub const fn plus(self, difference: u16) -> Self {
+        Self(self.0 + difference as u64)
+    }
+
+    /// Adds that of a field of two bytes.
+    #[inline(always)]
+    pub const fn word(self, old: u16, new: u16) -> Self {
+        Self(self.0 + new as u64 + !old as u64)
+    }
+
+    /// Adds that of a field of four bytes.
+    #[inline(always)]
+    pub const fn long(self, old: u32, new: u32) -> Self {
+        Self(self.0 + new as u64 + !old as u64)
+    }
+
+    /// What [`update`] wants.
+    #[inline(always)]
+    pub const fn fold(self) -> u16 {
+        fold_long(self.0)
+    }
+}
+
+/// Folds a sum of longer words, as [`fold`] does.
+#[inline(always)]
+pub const fn fold_long(sum: u64) -> u16 {
+    let sum = (sum & 0xffff_ffff) + (sum >> 32);
+    let sum = (sum & 0xffff_ffff) + (sum >> 32);
+    let sum = (sum & 0xffff) + (sum >> 16);
+    fold(sum as u32)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -59,6 +99,24 @@ mod tests {
         let diff = difference(&A, &B);
         assert_eq!(update(!sum(&A), diff), !sum(&B));
         assert_eq!(update(!sum(&B), reverse(diff)), !sum(&A));
+    }
+
+    #[test]
+    fn differences_of_fields_add_up() {
+        let long = |bytes: &[u8]| u32::from_ne_bytes(bytes.try_into().expect("four bytes"));
+        let word = |bytes: &[u8]| u16::from_ne_bytes(bytes.try_into().expect("two bytes"));
+        let added = Difference::default()
+            .long(long(&A[..4]), long(&B[..4]))
+            .word(word(&A[4..6]), word(&B[4..6]))
+            .plus(difference(&A[6..], &B[6..]));
+        assert_eq!(update(!sum(&A), added.fold()), !sum(&B));
+    }
+
+    #[test]
+    fn folding_carries_all_the_way() {
+        assert_eq!(fold_long(u64::MAX), 0xffff);
+        assert_eq!(fold_long(0x1_0000_0000), 1);
+        assert_eq!(fold_long(0x1_ffff_ffff), 1);
     }
 
     #[test]

@@ -6,11 +6,18 @@
 #![no_std]
 
 pub mod checksum;
+pub mod ends;
+pub mod headers;
 pub mod local;
+pub mod quote;
+pub mod sequence;
 pub mod slot;
 pub mod splice_slot;
 pub mod splice_stat;
+pub mod tcp;
+pub mod tcp_options;
 pub mod tuple;
+pub mod window;
 
 /// Version of everything in this crate, in the object's `.rodata`.
 pub const LAYOUT: u32 = 1;
