@@ -24,8 +24,12 @@ pub struct Layers {
     pub header: usize,
     /// Source and destination address.
     pub addresses: Range<usize>,
+    /// Whether the version is the one that the frame's type says.
+    pub is_honest: bool,
     /// Whether there are IPv4 options or IPv6 extension headers.
     pub extended: bool,
+    /// Whether there are more extension headers than anybody has to look through.
+    pub is_endless: bool,
     /// Whether it is a fragment.
     pub fragment: bool,
     /// Whether it is a fragment that does not begin with the last protocol's header.
@@ -53,7 +57,7 @@ impl Layers {
     pub fn v4(frame: &[u8], ip: usize) -> Option<Self> {
         let fixed = frame.get(ip..ip + 20)?;
         let header = usize::from(fixed[0] & 15) * 4;
-        if fixed[0] >> 4 != 4 || header < 20 {
+        if header < 20 {
             return None;
         }
         let fragment = u16::from_be_bytes([fixed[6], fixed[7]]);
@@ -62,7 +66,9 @@ impl Layers {
             ip,
             header,
             addresses: ip + 12..ip + 20,
+            is_honest: fixed[0] >> 4 == 4,
             extended: header > 20,
+            is_endless: false,
             fragment: fragment & 0x3fff != 0,
             later: fragment & 0x1fff != 0,
             protocol: fixed[9],
@@ -74,22 +80,24 @@ impl Layers {
     /// The layers of an IPv6 packet at `ip`.
     pub fn v6(frame: &[u8], ip: usize) -> Option<Self> {
         let fixed = frame.get(ip..ip + 40)?;
-        if fixed[0] >> 4 != 6 {
-            return None;
-        }
         let mut layers = Self {
             family: 6,
             ip,
             header: 40,
             addresses: ip + 8..ip + 40,
+            is_honest: fixed[0] >> 4 == 6,
             extended: false,
+            is_endless: false,
             fragment: false,
             later: false,
             protocol: fixed[6],
             inner: ip + 40,
             end: ip + 40 + usize::from(u16::from_be_bytes([fixed[4], fixed[5]])),
         };
-        while !layers.later {
+        for number in 0.. {
+            if layers.later {
+                break;
+            }
             let length = |unit: usize, more: usize| {
                 let length = frame.get(layers.inner + 1)?;
                 Some((usize::from(*length) + more) * unit)
@@ -107,6 +115,7 @@ impl Layers {
                 _ => break,
             };
             layers.extended = true;
+            layers.is_endless = number >= 8;
             layers.protocol = *frame.get(layers.inner)?;
             layers.inner += length;
         }

@@ -19,6 +19,8 @@ pub const URG: u8 = 0x20;
 pub const ECE: u8 = 0x40;
 /// Congestion window reduced.
 pub const CWR: u8 = 0x80;
+/// Accurate ECN: of the byte before the flags.
+pub const AE: u8 = 0x01;
 
 /// What stands in the TCP checksum field.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

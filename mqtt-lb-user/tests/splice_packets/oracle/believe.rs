@@ -95,6 +95,8 @@ pub fn believe(case: &Case<'_>, tcp: &Tcp) -> (SpliceSlot, Open) {
         open.fin_end = true;
     } else if tcp.has(RST) {
         open.seen |= seen::EDGE | seen::PEER_FIN;
+    } else if tcp.has(SYN) {
+        open.seen |= seen::PEER_FIN;
     }
     (slot, open)
 }

@@ -52,7 +52,8 @@ fn quoted(frame: &[u8], layers: &Layers, flows: &[Flow]) -> Option<(Layers, (usi
         _ => Layers::v6(frame, at + 8)?,
     };
     let [a, b, c, d] = inner.ports(frame)?;
-    if !is_error || inner.protocol != TCP || layers.later || inner.later {
+    let is_ours = inner.protocol == TCP && inner.is_honest && !inner.later;
+    if !is_error || !is_ours || layers.later {
         return None;
     }
     let (from, to) = frame[inner.addresses.clone()].split_at(inner.addresses.len() / 2);
@@ -65,13 +66,13 @@ fn translate(case: &Case<'_>, inner: &Layers) -> Expected {
     let mut expected = case.becomes(Verdict::Drop);
     expected.open.hints = true;
     let out = case.slot.lanes[1 - case.direction()].ifindex;
-    let odd = layers.extended || layers.fragment || inner.extended || inner.fragment;
-    let whole = inner.inner + 8 <= layers.end.min(frame.len()) && layers.end <= frame.len();
-    let right = sums::error(frame, layers) == 0;
+    let odd = layers.extended || layers.fragment || inner.extended || !layers.is_honest;
+    let whole = inner.inner + 8 <= layers.end && layers.end <= frame.len();
     if odd || !whole || out == 0 || case.hops() <= 1 {
         // What is cut may be taken for no error of ours.
         return expected.or_passes(!whole || odd, frame);
     }
+    let right = sums::error(frame, layers) == 0;
     let output = translation(case, inner);
     let outcome = (case.forward(out), output);
     if right {

@@ -42,7 +42,8 @@ pub fn learn(case: &Case<'_>, tcp: &Tcp) -> (SpliceSlot, Open) {
         slot.seen[d] |= seen::TSVAL;
     }
     if let Some(value) = tcp.option(2, 2).filter(|_| tcp.has(SYN)) {
-        lane.fin_end = word(case.arrival.frame, value.start - 2) & 0xffff;
+        let size = word(case.arrival.frame, value.start - 2) & 0xffff;
+        lane.fin_end = if size == 0 { lane.fin_end } else { size };
     }
     let strange = tcp.is_odd() || tcp.repeats() || !tcp.options_fit;
     let open = Open {

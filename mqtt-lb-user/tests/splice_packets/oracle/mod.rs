@@ -13,7 +13,7 @@ use mqtt_lb_ebpf::splice_slot::{SpliceSlot, is_over, state};
 use crate::bench::{Hook, LISTENER, Verdict};
 use crate::flow::Flow;
 use crate::layers::{ICMP, ICMP6, Layers, TCP};
-use crate::packet::{ACK, CWR, ECE, SYN};
+use crate::packet::{ACK, AE, CWR, ECE, RST, SYN};
 use crate::prog_run::{LOOPBACK, Skb};
 use crate::sums;
 pub use tcp::Tcp;
@@ -114,7 +114,8 @@ impl Case<'_> {
     /// Whether nobody can say that the bytes at their place are this packet's ports.
     fn is_doubtful(&self) -> bool {
         let header = self.layers.inner + 20;
-        self.layers.later || self.layers.end < header || self.arrival.frame.len() < header
+        let odd = self.layers.later || self.layers.is_endless || !self.layers.is_honest;
+        odd || self.layers.end < header || self.arrival.frame.len() < header
     }
 
     /// Whether it leaves by the interface it came from, where the program's return
@@ -190,38 +191,42 @@ fn strip(arrival: Arrival<'_>, layers: &Layers, mut expected: Expected) -> Expec
         return expected;
     }
     let mut stripped = frame.to_vec();
+    // AccECN asks with a third bit, in the byte before (RFC 9768).
+    stripped[at + 12] &= !AE;
     stripped[at + 13] &= !(ECE | CWR);
-    // The flags are the low byte of their word: what it loses, the checksum gains.
-    let lost = u64::from(tcp[13] & (ECE | CWR));
+    let begun = stripped.clone();
+    // What the word loses, the checksum gains.
+    let lost = u64::from(tcp[12] & AE) << 8 | u64::from(tcp[13] & (ECE | CWR));
     let sum = u64::from(u16::from_be_bytes([tcp[16], tcp[17]])) + lost;
     stripped[at + 16..at + 18].copy_from_slice(&sums::residue(sum));
     // Of a SYN that is not whole, or asks by halves, nobody is asked to take anything.
-    let whole = !layers.fragment && !layers.extended && layers.tcp_header(frame).is_some();
+    let usual = layers.is_honest && !layers.fragment && !layers.extended;
+    let whole = usual && layers.tcp_header(frame).is_some();
     if whole && tcp[13] & (ECE | CWR) == ECE | CWR {
         expected.outcomes.clear();
     }
     expected.outcomes.push((Verdict::Pass, stripped));
+    // The stack knows that a checksum is only begun: it stays as it is.
+    if whole && arrival.hook == Hook::Xdp && sums::is_partial(frame, layers) {
+        expected.outcomes.push((Verdict::Pass, begun));
+    }
     expected
 }
 
 fn learning(case: &Case<'_>) -> Expected {
     let mut expected = case.becomes(Verdict::Pass);
-    match Tcp::of(case.arrival.frame, &case.layers) {
-        Some(tcp) if case.layers.fragment || case.layers.extended => {
+    expected.open.hints = true;
+    if let Some(tcp) = Tcp::of(case.arrival.frame, &case.layers) {
+        let (learned, open) = learn::learn(case, &tcp);
+        expected.open = open;
+        // Nothing has to be learned from what is not usual, nor from the end of it all.
+        let odd = case.layers.fragment || case.layers.extended || !case.layers.is_honest;
+        if odd || tcp.has(RST) {
             expected.open.hints = true;
-            let (learned, open) = learn::learn(case, &tcp);
             expected.slots.push(learned);
-            expected.open = Open {
-                hints: true,
-                ..open
-            };
-        }
-        Some(tcp) => {
-            let (learned, open) = learn::learn(case, &tcp);
+        } else {
             expected.slots = vec![learned];
-            expected.open = open;
         }
-        None => expected.open.hints = true,
     }
     strip(case.arrival, &case.layers, expected)
 }
@@ -233,7 +238,7 @@ fn forwarding(case: &Case<'_>) -> Expected {
     let Some(tcp) = Tcp::of(frame, &case.layers) else {
         return drop.or_passes(case.is_doubtful(), frame);
     };
-    if case.layers.later {
+    if case.layers.later || case.layers.is_endless {
         return drop.or_passes(true, frame);
     }
     if tcp.flags & (SYN | ACK) == SYN && is_over(case.slot.seen) && !case.layers.extended {
@@ -242,7 +247,8 @@ fn forwarding(case: &Case<'_>) -> Expected {
     // Nothing hangs on what a packet that is dropped has told: it may be believed or not.
     let (believed, open) = believe::believe(case, &tcp);
     let out = case.slot.lanes[1 - case.direction()].ifindex;
-    if case.layers.fragment || case.layers.extended || case.hops() <= 1 || out == 0 {
+    let odd = case.layers.fragment || case.layers.extended;
+    if odd || case.hops() <= 1 || out == 0 {
         drop.slots.push(believed);
         drop.open = Open {
             hints: true,
@@ -252,6 +258,9 @@ fn forwarding(case: &Case<'_>) -> Expected {
     }
     let outputs = tcp::translate(case, &tcp);
     let verdict = case.forward(out);
+    if case.layers.family == 4 && !case.layers.is_honest {
+        return drop.or_passes(true, frame);
+    }
     let mut expected = Expected {
         outcomes: outputs.into_iter().map(|frame| (verdict, frame)).collect(),
         slots: vec![believed],

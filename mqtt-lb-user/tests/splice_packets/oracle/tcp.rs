@@ -137,18 +137,38 @@ pub fn window(case: &Case<'_>, tcp: &Tcp) -> Window {
     Window { plain, kept, short }
 }
 
-/// The packets that this one may be translated to. More than one where a field means
-/// nothing: windows and SACK blocks of segments without ACK.
-pub fn translate(case: &Case<'_>, tcp: &Tcp) -> Vec<Vec<u8>> {
-    if tcp.has(ACK) {
-        return vec![translation(case, tcp, true, true)];
-    }
-    [(true, true), (true, false), (false, true), (false, false)]
-        .map(|(raise, sack)| translation(case, tcp, raise, sack))
-        .to_vec()
+/// What of a segment is translated though it means nothing.
+#[derive(Clone, Copy)]
+struct Zeal {
+    /// The window of a segment without ACK keeps a promise.
+    window: bool,
+    /// SACK blocks of a segment without ACK.
+    sack: bool,
+    /// The whole blocks of a SACK option that has a part of one, too.
+    parts: bool,
 }
 
-fn translation(case: &Case<'_>, tcp: &Tcp, raise: bool, sack: bool) -> Vec<u8> {
+/// The packets that this one may be translated to. More than one where a field means
+/// nothing.
+pub fn translate(case: &Case<'_>, tcp: &Tcp) -> Vec<Vec<u8>> {
+    let is_odd = |(kind, value): &(u8, Range<usize>)| *kind == 5 && value.len() % 8 != 0;
+    if tcp.has(ACK) && !tcp.options.iter().any(is_odd) {
+        let all = Zeal {
+            window: true,
+            sack: true,
+            parts: true,
+        };
+        return vec![translation(case, tcp, all)];
+    }
+    let choices = (0..8).map(|bits| Zeal {
+        window: tcp.has(ACK) || bits & 1 != 0,
+        sack: tcp.has(ACK) || bits & 2 != 0,
+        parts: bits & 4 != 0,
+    });
+    choices.map(|zeal| translation(case, tcp, zeal)).collect()
+}
+
+fn translation(case: &Case<'_>, tcp: &Tcp, zeal: Zeal) -> Vec<u8> {
     let (d, slot, layers) = (case.direction(), &case.slot, &case.layers);
     let mut out = case.arrival.frame.to_vec();
     out[..6].copy_from_slice(&slot.lanes[1 - d].peer_mac);
@@ -165,7 +185,11 @@ fn translation(case: &Case<'_>, tcp: &Tcp, raise: bool, sack: bool) -> Vec<u8> {
     }
     if !tcp.has(SYN) {
         let window = window(case, tcp);
-        let field = if raise { window.kept } else { window.plain };
+        let field = if zeal.window {
+            window.kept
+        } else {
+            window.plain
+        };
         out[at + 14..at + 16].copy_from_slice(&field.to_be_bytes());
     }
     for (kind, value) in &tcp.options {
@@ -179,8 +203,9 @@ fn translation(case: &Case<'_>, tcp: &Tcp, raise: bool, sack: bool) -> Vec<u8> {
                     put(&mut out, ecr, new);
                 }
             }
-            (5, 8 | 16 | 24 | 32) if sack => {
-                for edge in value.clone().step_by(4) {
+            (5, length) if zeal.sack && (zeal.parts || length % 8 == 0) => {
+                let whole = value.start..value.start + length / 8 * 8;
+                for edge in whole.step_by(4) {
                     let new = theirs(word(&out, edge));
                     put(&mut out, edge, new);
                 }

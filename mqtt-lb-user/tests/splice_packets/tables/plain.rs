@@ -128,11 +128,6 @@ fn what_belongs_to_no_flow_passes_untouched() {
             frame[12..14].copy_from_slice(&[8, 6]);
             s.frame = Some(frame);
         }),
-        Row::passes("another version of IP", &[], &|s| {
-            let mut frame = s.segment.frame();
-            frame[14] = 0x55;
-            s.frame = Some(frame);
-        }),
         Row::passes("what we sent, coming back", &[], &|s| {
             s.segment = s.flow.sent_to(&s.slot, s.d)
         }),
