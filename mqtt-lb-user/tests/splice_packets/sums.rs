@@ -70,3 +70,11 @@ pub fn same_zero(field: &mut [u8]) {
         field.fill(0);
     }
 }
+
+#[test]
+fn the_sum_of_rfc_1071() {
+    let bytes = [0x00, 0x01, 0xf2, 0x03, 0xf4, 0xf5, 0xf6, 0xf7];
+    assert_eq!(words(&bytes), 0x2_ddf0);
+    assert_eq!(field(words(&bytes)), [0x22, 0x0d]);
+    assert_eq!(words(&bytes[..7]), 0x2_ddf0 - 0xf7);
+}

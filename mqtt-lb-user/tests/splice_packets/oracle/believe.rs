@@ -91,7 +91,8 @@ pub fn believe(case: &Case<'_>, tcp: &Tcp) -> (SpliceSlot, Open) {
         }
     }
     if tcp.is_odd() {
-        open.seen = u8::MAX & !seen::RST | if is_exact(case, tcp) { seen::RST } else { 0 };
+        let exact = is_exact(case, tcp);
+        open.seen = if exact { u8::MAX } else { !seen::RST };
         open.fin_end = true;
     } else if tcp.has(RST) {
         open.seen |= seen::EDGE | seen::PEER_FIN;
