@@ -1,7 +1,7 @@
 //! The test bench: programs, maps with two kinds of flows, one packet at a time.
 
 use std::io;
-use std::sync::{Mutex, MutexGuard, OnceLock};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 use mqtt_lb_ebpf::splice_slot::SpliceSlot;
 use mqtt_lb_ebpf::splice_stat::Stat;
@@ -46,7 +46,7 @@ pub struct Bench {
 
 /// The bench, alone; `None` (and a line that says SKIPPED) where BPF is not to be had.
 pub fn bench() -> Option<MutexGuard<'static, Bench>> {
-    static BENCH: OnceLock<Mutex<Bench>> = OnceLock::new();
+    static BENCH: OnceLock<Option<Mutex<Bench>>> = OnceLock::new();
     if let Some(reason) = Loaded::missing() {
         let test = std::thread::current().name().unwrap_or("test").to_owned();
         assert!(
@@ -56,13 +56,16 @@ pub fn bench() -> Option<MutexGuard<'static, Bench>> {
         say(&format!("SKIPPED: {test}: {reason}"));
         return None;
     }
-    let bench = BENCH.get_or_init(|| Mutex::new(Bench::new()));
+    let bench = BENCH.get_or_init(|| match Bench::new() {
+        Ok(bench) => Some(Mutex::new(bench)),
+        Err(error) => {
+            say(&format!("{error:#}"));
+            None
+        }
+    });
+    let bench = bench.as_ref().expect("the programs to load");
     // A test that panicked leaves nothing behind that the next one does not set itself.
-    Some(
-        bench
-            .lock()
-            .unwrap_or_else(|poisoned| poisoned.into_inner()),
-    )
+    Some(bench.lock().unwrap_or_else(PoisonError::into_inner))
 }
 
 /// Prints a line that the test runner does not swallow when the test passes.
@@ -72,8 +75,8 @@ pub fn say(line: &str) {
 }
 
 impl Bench {
-    fn new() -> Self {
-        let mut loaded = Loaded::load();
+    fn new() -> anyhow::Result<Self> {
+        let mut loaded = Loaded::load()?;
         let flows: Vec<_> = (0..FLOWS)
             .map(|index| Flow::new(index, if index % 2 == 0 { 4 } else { 6 }))
             .collect();
@@ -90,11 +93,11 @@ impl Bench {
             }
         }
         loaded.listen(LISTENER);
-        Self {
+        Ok(Self {
             loaded,
             flows,
             output: Vec::new(),
-        }
+        })
     }
 
     /// A flow of a family.

@@ -2,6 +2,7 @@
 
 use std::os::fd::{AsFd as _, AsRawFd as _, BorrowedFd};
 
+use anyhow::Context as _;
 use aya::maps::{HashMap, Map, MapData, PerCpuArray};
 use aya::programs::{SchedClassifier, Xdp};
 use aya::{Ebpf, EbpfLoader};
@@ -39,39 +40,33 @@ impl Loaded {
             .then_some("built without the kernel half (MQTT_LB_EBPF_OBJ)")
     }
 
-    /// Loads everything. Panics where the kernel refuses: that is a bug.
-    pub fn load() -> Self {
+    /// Loads everything.
+    ///
+    /// # Errors
+    /// Where the kernel refuses: that is a bug, and the verifier's log says which.
+    pub fn load() -> anyhow::Result<Self> {
         let mut ebpf = EbpfLoader::new()
             .map_max_entries("SPLICE_IDX4", 2 * FLOWS)
             .map_max_entries("SPLICE_IDX6", 2 * FLOWS)
             .map_max_entries("SPLICE_SLOTS", FLOWS)
             .map_max_entries("SPLICE_NOTES", FLOWS)
-            .load(OBJECT)
-            .expect("loading the object");
+            .load(OBJECT)?;
         for name in ["mqtt_lb_tcx", "mqtt_lb_syn"] {
-            let program: &mut SchedClassifier = ebpf
-                .program_mut(name)
-                .expect(name)
-                .try_into()
-                .expect("a classifier");
-            program.load().expect(name);
+            let program: &mut SchedClassifier = ebpf.program_mut(name).context(name)?.try_into()?;
+            program.load().context(name)?;
         }
-        let xdp: &mut Xdp = ebpf
-            .program_mut("mqtt_lb_xdp")
-            .expect("mqtt_lb_xdp")
-            .try_into()
-            .expect("an XDP program");
-        xdp.load().expect("mqtt_lb_xdp");
-        let mut map = |name| ebpf.take_map(name).expect(name);
-        let slots = mapped(&map("SPLICE_SLOTS"));
-        Self {
-            slots,
-            stats: PerCpuArray::try_from(map("SPLICE_STATS")).expect("SPLICE_STATS"),
-            index4: HashMap::try_from(map("SPLICE_IDX4")).expect("SPLICE_IDX4"),
-            index6: HashMap::try_from(map("SPLICE_IDX6")).expect("SPLICE_IDX6"),
-            listeners: HashMap::try_from(map("SPLICE_LISTENERS")).expect("SPLICE_LISTENERS"),
+        let name = "mqtt_lb_xdp";
+        let xdp: &mut Xdp = ebpf.program_mut(name).context(name)?.try_into()?;
+        xdp.load().context(name)?;
+        let mut map = |name| ebpf.take_map(name).context(name);
+        Ok(Self {
+            slots: mapped(&map("SPLICE_SLOTS")?),
+            stats: PerCpuArray::try_from(map("SPLICE_STATS")?)?,
+            index4: HashMap::try_from(map("SPLICE_IDX4")?)?,
+            index6: HashMap::try_from(map("SPLICE_IDX6")?)?,
+            listeners: HashMap::try_from(map("SPLICE_LISTENERS")?)?,
             ebpf,
-        }
+        })
     }
 
     /// A loaded classifier.
