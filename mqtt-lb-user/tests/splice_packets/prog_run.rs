@@ -41,8 +41,6 @@ pub struct Skb {
     pub mark: u32,
     /// Payload bytes of each segment of a GSO packet; 0 for a plain one.
     pub gso_size: u32,
-    /// Bytes in the linear part; 0 for all.
-    pub linear: u32,
 }
 
 impl Skb {
@@ -56,7 +54,6 @@ impl Skb {
         };
         put(8, self.mark);
         put(36, LOOPBACK); // ingress_ifindex
-        put(80, self.linear); // data_end
         put(164, u32::from(self.gso_size != 0) * 2); // gso_segs
         put(176, self.gso_size);
         bytes

@@ -34,7 +34,8 @@ pub fn case(bench: &Bench, rng: &mut Rng) -> Case {
     let d = rng.below(2);
     let slot = slot(&bench.flows[flow], d, now, rng);
     let frame = frame(&bench.flows[flow], &slot, d, rng);
-    let skb = skb(&frame, rng);
+    let gso_size = if rng.one_in(16) { 100 } else { 0 };
+    let skb = Skb { mark: 0, gso_size };
     Case {
         hook,
         flow,
@@ -42,18 +43,6 @@ pub fn case(bench: &Bench, rng: &mut Rng) -> Case {
         frame,
         skb,
         now,
-    }
-}
-
-fn skb(frame: &[u8], rng: &mut Rng) -> Skb {
-    Skb {
-        mark: 0,
-        gso_size: if rng.one_in(16) { 100 } else { 0 },
-        linear: if rng.one_in(16) {
-            14 + rng.below(frame.len() - 14) as u32
-        } else {
-            0
-        },
     }
 }
 

@@ -80,7 +80,6 @@ fn one(bench: &mut Bench, seed: u64) -> Result<(&'static str, &'static str), Str
     let mut case = case::case(bench, &mut rng);
     if !rng.one_in(3) {
         mutate::mutate(&mut case.frame, &bench.flows, &mut rng);
-        case.skb.linear = case.skb.linear.min(case.frame.len() as u32);
     }
     let index = case.flow as u32;
     bench.set_slot(index, case.slot);

@@ -235,13 +235,20 @@ fn forwarding(case: &Case<'_>) -> Expected {
     let frame = case.arrival.frame;
     let mut drop = case.becomes(Verdict::Drop);
     drop.open.hints = true;
+    let flags = frame.get(case.layers.inner + 13).copied().unwrap_or(0);
+    let is_reborn = flags & (SYN | ACK) == SYN && is_over(case.slot.seen);
     let Some(tcp) = Tcp::of(frame, &case.layers) else {
-        return drop.or_passes(case.is_doubtful(), frame);
+        // Of a new connection the stack may see what is wrong with it.
+        let drop = drop.or_passes(case.is_doubtful() || is_reborn, frame);
+        return strip(case.arrival, &case.layers, drop);
     };
     if case.layers.later || case.layers.is_endless {
         return drop.or_passes(true, frame);
     }
-    if tcp.flags & (SYN | ACK) == SYN && is_over(case.slot.seen) && !case.layers.extended {
+    if case.layers.family == 4 && !case.layers.is_honest {
+        return drop.or_passes(true, frame);
+    }
+    if is_reborn && !case.layers.extended && !case.layers.fragment {
         return strip(case.arrival, &case.layers, case.becomes(Verdict::Pass));
     }
     // Nothing hangs on what a packet that is dropped has told: it may be believed or not.
@@ -258,9 +265,6 @@ fn forwarding(case: &Case<'_>) -> Expected {
     }
     let outputs = tcp::translate(case, &tcp);
     let verdict = case.forward(out);
-    if case.layers.family == 4 && !case.layers.is_honest {
-        return drop.or_passes(true, frame);
-    }
     let mut expected = Expected {
         outcomes: outputs.into_iter().map(|frame| (verdict, frame)).collect(),
         slots: vec![believed],

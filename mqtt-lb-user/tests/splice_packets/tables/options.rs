@@ -134,7 +134,10 @@ fn other_options_stay_as_they_are() {
         Row::forwards("timestamps behind the end", &|s| {
             s.segment.options = [vec![0, 0], bare_timestamps(VALUE, ECHO)].concat();
         })
-        .then(&|hit| assert_eq!(hit.output[56..], hit.input[56..])),
+        .then(&|hit| {
+            let options = hit.output.len() - 12;
+            assert_eq!(hit.output[options..], hit.input[options..]);
+        }),
         Row::forwards("another option inside of an unknown one", &|s| {
             s.segment.options = vec![253, 12, 8, 10, 0, 0, 0, 1, 0, 0, 0, 2];
         }),
