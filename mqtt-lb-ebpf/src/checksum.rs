@@ -49,10 +49,16 @@ pub const fn update(check: u16, difference: u16) -> u16 {
 
 /// Differences of several fields of a packet, added up. All of them begin at even
 /// offsets and are read natively.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Difference(u64);
 
 impl Difference {
+    /// Nothing has changed.
+    #[inline(always)]
+    pub const fn none() -> Self {
+        Self(0)
+    }
+
     /// Adds a difference that is known already.
     #[inline(always)]
     pub const fn plus(self, difference: u16) -> Self {
@@ -105,7 +111,7 @@ mod tests {
     fn differences_of_fields_add_up() {
         let long = |bytes: &[u8]| u32::from_ne_bytes(bytes.try_into().expect("four bytes"));
         let word = |bytes: &[u8]| u16::from_ne_bytes(bytes.try_into().expect("two bytes"));
-        let added = Difference::default()
+        let added = Difference::none()
             .long(long(&A[..4]), long(&B[..4]))
             .word(word(&A[4..6]), word(&B[4..6]))
             .plus(difference(&A[6..], &B[6..]));

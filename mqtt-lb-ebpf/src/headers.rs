@@ -1,6 +1,6 @@
 //! The rarer headers in front of TCP, and keys from packets that are not usual.
 
-use crate::tuple::{Tuple4, Tuple6};
+use crate::tuple::Tuple4;
 
 /// Extension headers (RFC 8200, 4; RFC 4302), by protocol number.
 mod extension {
@@ -79,30 +79,6 @@ impl Tuple4 {
         Self {
             source: [ip[12], ip[13], ip[14], ip[15]],
             destination: [ip[16], ip[17], ip[18], ip[19]],
-            source_port: [ports[0], ports[1]],
-            destination_port: [ports[2], ports[3]],
-        }
-    }
-
-    /// That of packets the other way.
-    #[inline(always)]
-    pub const fn reversed(self) -> Self {
-        Self {
-            source: self.destination,
-            destination: self.source,
-            source_port: self.destination_port,
-            destination_port: self.source_port,
-        }
-    }
-}
-
-impl Tuple6 {
-    /// The tuple of the two addresses of an IPv6 header and the ports behind it.
-    #[inline(always)]
-    pub const fn of(addresses: [[u8; 16]; 2], ports: [u8; 4]) -> Self {
-        Self {
-            source: addresses[0],
-            destination: addresses[1],
             source_port: [ports[0], ports[1]],
             destination_port: [ports[2], ports[3]],
         }

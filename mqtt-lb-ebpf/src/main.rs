@@ -5,12 +5,16 @@
 #![allow(missing_docs)]
 
 mod sockmap;
+mod splice;
 
-use aya_ebpf::macros::{map, sk_msg, sock_ops, stream_verdict};
-use aya_ebpf::maps::{Array, HashMap, RingBuf, SockHash, SockMap};
-use aya_ebpf::programs::{SkBuffContext, SkMsgContext, SockOpsContext};
+use aya_ebpf::macros::{classifier, map, sk_msg, sock_ops, stream_verdict, xdp};
+use aya_ebpf::maps::{Array, HashMap, PerCpuArray, RingBuf, SockHash, SockMap};
+use aya_ebpf::programs::{SkBuffContext, SkMsgContext, SockOpsContext, TcContext, XdpContext};
 use mqtt_lb_ebpf::local::{LocalArm, LocalCount, LocalKey};
 use mqtt_lb_ebpf::slot::Slot;
+use mqtt_lb_ebpf::splice_slot::{Note, SpliceSlot};
+use mqtt_lb_ebpf::splice_stat::Stat;
+use mqtt_lb_ebpf::tuple::{Place, Place6, Tuple4, Tuple6};
 
 /// `BPF_F_MMAPABLE`: userspace edits the slots in place.
 const MMAPABLE: u32 = 1 << 10;
@@ -51,6 +55,30 @@ static LOCAL_ARMS: HashMap<LocalKey, LocalArm> = HashMap::with_max_entries(2, ON
 #[map]
 static LOCAL_PORTS: HashMap<u32, u32> = HashMap::with_max_entries(1024, 0);
 
+/// Which flow an IPv4 packet belongs to. Two entries per flow.
+#[map]
+static SPLICE_IDX4: HashMap<Tuple4, Place> = HashMap::with_max_entries(2, 0);
+
+/// The same for IPv6.
+#[map]
+static SPLICE_IDX6: HashMap<Tuple6, Place6> = HashMap::with_max_entries(2, ON_DEMAND);
+
+/// State of every spliced flow.
+#[map]
+static SPLICE_SLOTS: Array<SpliceSlot> = Array::with_max_entries(2, MMAPABLE);
+
+/// What userspace knows of them; the programs never look.
+#[map]
+static SPLICE_NOTES: Array<Note> = Array::with_max_entries(2, MMAPABLE);
+
+/// What became of packets.
+#[map]
+static SPLICE_STATS: PerCpuArray<u64> = PerCpuArray::with_max_entries(Stat::ALL.len() as u32, 0);
+
+/// Ports of our listeners as they stand in a packet.
+#[map]
+static SPLICE_LISTENERS: HashMap<u16, u8> = HashMap::with_max_entries(256, 0);
+
 /// Forwards, or hands to userspace, each segment that arrives on a mapped socket.
 #[stream_verdict]
 pub fn mqtt_lb_verdict(ctx: SkBuffContext) -> u32 {
@@ -68,6 +96,24 @@ pub fn mqtt_lb_msg(ctx: SkMsgContext) -> u32 {
 pub fn mqtt_lb_ops(ctx: SockOpsContext) -> u32 {
     sockmap::ops::observe(&ctx);
     1
+}
+
+/// Forwards packets of spliced flows, on tcx ingress.
+#[classifier]
+pub fn mqtt_lb_tcx(ctx: TcContext) -> i32 {
+    splice::tcx::classify(&ctx)
+}
+
+/// Forwards packets of spliced flows, on native XDP.
+#[xdp]
+pub fn mqtt_lb_xdp(ctx: XdpContext) -> u32 {
+    splice::xdp::process(&ctx)
+}
+
+/// Takes from our SYNs what the client does not have, on tcx egress.
+#[classifier]
+pub fn mqtt_lb_syn(ctx: TcContext) -> i32 {
+    splice::syn::edit(&ctx)
 }
 
 #[panic_handler]

@@ -1,14 +1,18 @@
 //! TCP options (RFC 9293, 3.2), one at a time: what a connection's options say, and
 //! their translation to the other connection.
 //!
-//! One step a call, because the verifier accepts a walk only as a `bpf_loop`. Every
-//! index is masked: it cannot follow why they are in bounds.
+//! One step a call, because the verifier accepts a walk only as a `bpf_loop`. It does
+//! not follow why an option is in bounds either: where one begins is masked, and the
+//! buffer is longer by an option.
 
-/// Bytes of the buffer options are copied to: those of the longest header (40), up
-/// to a power of two.
-pub const AREA: usize = 64;
+use core::hint::black_box;
+
 /// Bytes of options in the longest header.
 pub const MAX: u32 = 40;
+/// Options begin in front of this, a power of two.
+const STARTS: usize = 64;
+/// Bytes of the buffer options are copied to.
+pub const AREA: usize = STARTS + MAX as usize;
 
 /// Kinds (IANA TCP parameters).
 mod kind {
@@ -25,7 +29,7 @@ const TIMESTAMPS: u32 = 10;
 /// Length of the MSS option.
 const MSS: u32 = 4;
 /// Blocks that fit a SACK option (RFC 2018, 3).
-const BLOCKS: u32 = 4;
+const BLOCKS: usize = 4;
 
 /// The first word of the only options that established connections with timestamps
 /// carry as a rule: NOP, NOP, timestamps of 10 bytes (RFC 7323, appendix A).
@@ -63,100 +67,115 @@ pub fn translate(
     shift: &Shift,
     found: &mut Found,
 ) -> u32 {
-    let (kind, len) = match option(area, at, end) {
+    let start = start(at);
+    let (kind, len) = match option(area, start, end) {
         Some(option) => option,
         None => return end,
     };
     if kind == kind::TIMESTAMPS && len == TIMESTAMPS {
-        found.tsval = get(area, at + 2);
+        found.tsval = get(area, start + 2);
         found.has_timestamps = true;
-        put(area, at + 2, found.tsval.wrapping_add(shift.tsval));
-        let tsecr = get(area, at + 6);
-        put(area, at + 6, tsecr.wrapping_sub(shift.tsecr));
+        put(area, start + 2, found.tsval.wrapping_add(shift.tsval));
+        let tsecr = get(area, start + 6);
+        put(area, start + 6, tsecr.wrapping_sub(shift.tsecr));
     } else if kind == kind::SACK {
         let mut block = 0;
         while block < BLOCKS {
-            let edge = at + 2 + 8 * block;
-            if edge + 8 > at + len {
+            let at = 2 + 8 * block;
+            if at + 8 > len as usize {
                 break;
             }
-            let left = get(area, edge);
-            put(area, edge, left.wrapping_sub(shift.sack));
-            let right = get(area, edge + 4);
-            put(area, edge + 4, right.wrapping_sub(shift.sack));
+            let left = get(area, start + at);
+            put(area, start + at, left.wrapping_sub(shift.sack));
+            let right = get(area, start + at + 4);
+            put(area, start + at + 4, right.wrapping_sub(shift.sack));
             block += 1;
         }
     } else if kind == kind::MSS && len == MSS {
-        found.mss = u16::from_be_bytes([byte(area, at + 2), byte(area, at + 3)]);
+        found.mss = u16::from_be_bytes([area[start + 2], area[start + 3]]);
     }
-    at + len
+    start as u32 + len
 }
 
-/// Overwrites the option at `at` by NOPs if it is one of those not wanted; returns
-/// as [`translate`] does.
+/// What of a SYN's options is not wanted.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Unwanted {
+    /// Timestamps.
+    pub timestamps: bool,
+    /// SACK-permitted.
+    pub sack: bool,
+}
+
+/// Overwrites the option at `at` by NOPs if it is `unwanted`, and says so in
+/// `has_changed`; returns as [`translate`] does.
 #[inline(always)]
-pub fn erase(area: &mut [u8; AREA], at: u32, end: u32, timestamps: bool, sack: bool) -> u32 {
-    let (kind, len) = match option(area, at, end) {
+pub fn erase(
+    area: &mut [u8; AREA],
+    at: u32,
+    end: u32,
+    unwanted: Unwanted,
+    has_changed: &mut bool,
+) -> u32 {
+    let start = start(at);
+    let (kind, len) = match option(area, start, end) {
         Some(option) => option,
         None => return end,
     };
-    if (timestamps && kind == kind::TIMESTAMPS) || (sack && kind == kind::SACK_PERMITTED) {
+    if (unwanted.timestamps && kind == kind::TIMESTAMPS)
+        || (unwanted.sack && kind == kind::SACK_PERMITTED)
+    {
+        *has_changed = true;
         let mut done = 0;
         while done < TIMESTAMPS {
             if done < len {
-                area[(at + done) as usize % AREA] = kind::NOP;
+                area[start + done as usize] = kind::NOP;
             }
             done += 1;
         }
     }
-    at + len
+    start as u32 + len
 }
 
-/// Kind and length of the option at `at`.
+/// Where the option at `at` begins. Not even the compiler may know that it is in
+/// bounds, or it leaves the mask out.
 #[inline(always)]
-fn option(area: &[u8; AREA], at: u32, end: u32) -> Option<(u8, u32)> {
-    if at >= end {
+fn start(at: u32) -> usize {
+    black_box(at) as usize % STARTS
+}
+
+/// Kind and length of the option that begins at `start`.
+#[inline(always)]
+fn option(area: &[u8; AREA], start: usize, end: u32) -> Option<(u8, u32)> {
+    let left = end.wrapping_sub(start as u32);
+    if start as u32 >= end {
         return None;
     }
-    let kind = byte(area, at);
+    let kind = area[start];
     if kind == kind::END {
         return None;
     }
     if kind == kind::NOP {
         return Some((kind, 1));
     }
-    if at + 1 >= end {
-        return None;
-    }
-    let len = byte(area, at + 1) as u32;
-    if len < 2 || at + len > end {
+    let len = area[start + 1] as u32;
+    if left < 2 || len < 2 || len > left {
         return None;
     }
     Some((kind, len))
 }
 
 #[inline(always)]
-fn byte(area: &[u8; AREA], at: u32) -> u8 {
-    area[at as usize % AREA]
+fn get(area: &[u8; AREA], at: usize) -> u32 {
+    u32::from_be_bytes([area[at], area[at + 1], area[at + 2], area[at + 3]])
 }
 
 #[inline(always)]
-fn get(area: &[u8; AREA], at: u32) -> u32 {
-    u32::from_be_bytes([
-        byte(area, at),
-        byte(area, at + 1),
-        byte(area, at + 2),
-        byte(area, at + 3),
-    ])
-}
-
-#[inline(always)]
-fn put(area: &mut [u8; AREA], at: u32, value: u32) {
+fn put(area: &mut [u8; AREA], at: usize, value: u32) {
     let bytes = value.to_be_bytes();
-    area[at as usize % AREA] = bytes[0];
-    area[(at + 1) as usize % AREA] = bytes[1];
-    area[(at + 2) as usize % AREA] = bytes[2];
-    area[(at + 3) as usize % AREA] = bytes[3];
+    area[at] = bytes[0];
+    area[at + 1] = bytes[1];
+    area[at + 2] = bytes[2];
+    area[at + 3] = bytes[3];
 }
 
 #[cfg(test)]

@@ -145,10 +145,13 @@ fn what_the_client_lacks_becomes_nops() {
     ];
     let erased = |timestamps, sack| {
         let mut options = area(&syn);
+        let unwanted = Unwanted { timestamps, sack };
+        let mut has_changed = false;
         let mut at = 0;
         while at < 20 {
-            at = erase(&mut options, at, 20, timestamps, sack);
+            at = erase(&mut options, at, 20, unwanted, &mut has_changed);
         }
+        assert_eq!(has_changed, timestamps || sack);
         options
     };
     let mut wanted = syn;
@@ -215,9 +218,12 @@ proptest! {
         let mut options = area(&bytes);
         let end = bytes.len() as u32;
         let mut at = 0;
+        let unwanted = Unwanted { timestamps: true, sack: true };
+        let mut has_changed = false;
         while at < end {
-            at = erase(&mut options, at, end, true, true);
+            at = erase(&mut options, at, end, unwanted, &mut has_changed);
         }
+        prop_assert_eq!(has_changed, bytes != wanted);
         prop_assert_eq!(&options[..bytes.len()], &wanted[..]);
     }
 }
