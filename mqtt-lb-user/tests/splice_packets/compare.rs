@@ -126,8 +126,9 @@ fn opened(slot: &SpliceSlot, d: usize, open: Open, arrival: Arrival<'_>) -> Spli
     let mut slot = *slot;
     slot.seen[d] &= !open.seen;
     let lane = &mut slot.lanes[d];
-    // The program runs within a second after the clock was read.
-    if lane.last_s.wrapping_sub(arrival.now.s) <= 1 {
+    // The program runs soon after the clock was read, but by one that ticks coarsely.
+    let late = lane.last_s.wrapping_sub(arrival.now.s) as i32;
+    if late.abs() <= 1 {
         lane.last_s = arrival.now.s;
     }
     if open.hints {

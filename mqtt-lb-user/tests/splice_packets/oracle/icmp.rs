@@ -66,7 +66,8 @@ fn translate(case: &Case<'_>, inner: &Layers) -> Expected {
     let mut expected = case.becomes(Verdict::Drop);
     expected.open.hints = true;
     let out = case.slot.lanes[1 - case.direction()].ifindex;
-    let odd = layers.extended || layers.fragment || inner.extended || !layers.is_honest;
+    let is_honest = layers.is_honest || layers.family == 6;
+    let odd = layers.extended || layers.fragment || inner.extended || !is_honest;
     let whole = inner.inner + 8 <= layers.end && layers.end <= frame.len();
     if odd || !whole || out == 0 || case.hops() <= 1 {
         // What is cut may be taken for no error of ours.
