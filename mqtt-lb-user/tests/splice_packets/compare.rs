@@ -30,8 +30,8 @@ pub fn check(
         return Ok(());
     }
     Err(format!(
-        "the slot became\n{after:?}\ninstead of (but for {:?})\n{:?}\nfrom\n{before:?}",
-        expected.open, expected.slots
+        "{:?}: the slot became\n{after:?}\ninstead of (but for {:?})\n{:?}\nfrom\n{before:?}\nby\n{:02x?}",
+        arrival.hook, expected.open, expected.slots, arrival.frame
     ))
 }
 

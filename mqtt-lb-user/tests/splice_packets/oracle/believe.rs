@@ -76,7 +76,8 @@ pub fn believe(case: &Case<'_>, tcp: &Tcp) -> (SpliceSlot, Open) {
         if passed >= 0 && newer(other.fin_end, other.seq_end) == other.fin_end {
             slot.seen[d] |= seen::PEER_FIN;
         }
-        if passed > 0 {
+        // What was never sent is not acknowledged by anybody's stack.
+        if passed > 0 || passed == i32::MIN {
             open.seen |= seen::PEER_FIN;
         }
     }
