@@ -103,8 +103,10 @@ impl Splice {
 
     async fn look(&self) {
         let mut living = [0; 2];
+        let mut took = Duration::ZERO;
         let mut from = Some(0);
         while let Some(start) = from {
+            let begin = Instant::now();
             let (page, next) = self.registry().page(start, PAGE);
             for slot in page {
                 for (sum, bytes) in living.iter_mut().zip(self.look_at(slot)) {
@@ -112,8 +114,10 @@ impl Splice {
                 }
             }
             from = next;
+            took += begin.elapsed();
             tokio::task::yield_now().await;
         }
+        self.metrics.sweep.set(took.as_secs_f64());
         let [up, down] = self.registry().account(living);
         self.metrics.bytes.up.inc_by(up);
         self.metrics.bytes.down.inc_by(down);
