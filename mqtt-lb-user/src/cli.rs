@@ -4,9 +4,11 @@ pub mod admin;
 mod run;
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
-use mqtt_lb_user::config::DEFAULT_ADMIN_SOCKET;
+use mqtt_lb_user::config::units::parse_duration;
+use mqtt_lb_user::config::{DEFAULT_ADMIN_SOCKET, PathKind, Splice, parse_pin};
 
 pub use run::Run;
 
@@ -39,6 +41,25 @@ pub enum Command {
         #[arg(short, long, value_name = "FILE", env = "MQTT_LB_CONFIG")]
         file: PathBuf,
     },
+    /// Say which data paths this host can run, and why not the others.
+    ///
+    /// Prints one line per thing it looks at: what, ok or no, and why. Loads the kernel
+    /// programs for a moment, so it needs the rights that the balancer needs. Succeeds
+    /// when every path of the configuration can run.
+    Doctor {
+        /// The configuration file; the defaults when left out.
+        #[arg(short, long, value_name = "FILE", env = "MQTT_LB_CONFIG")]
+        file: Option<PathBuf>,
+    },
+    /// List the connections of a running balancer, or end those that one has left behind.
+    Flows {
+        /// What to do with the connections.
+        #[command(subcommand)]
+        command: FlowsCommand,
+        /// Where the balancer is.
+        #[command(flatten)]
+        socket: Socket,
+    },
     /// Look at the stick tables of a running balancer, or change them.
     Table {
         /// What to do with the table.
@@ -66,6 +87,31 @@ pub struct Socket {
     #[arg(long, global = true, value_name = "PATH", env = "MQTT_LB_SOCKET")]
     #[arg(default_value = DEFAULT_ADMIN_SOCKET)]
     pub socket: PathBuf,
+}
+
+/// Commands on connections.
+#[derive(Debug, Subcommand)]
+pub enum FlowsCommand {
+    /// Print the connections of a running balancer.
+    List {
+        /// Only those on this data path.
+        #[arg(long, value_enum)]
+        path: Option<PathKind>,
+    },
+    /// End the connections that the kernel forwards although no balancer runs, and remove
+    /// their maps and programs. Nothing is done to those of a running balancer.
+    #[command(after_help = "\
+Examples:
+  mqtt-lb flows flush                     of this network namespace
+  mqtt-lb flows flush --all-namespaces    also of namespaces that are gone")]
+    Flush {
+        /// Where they are pinned (splice.pin of the configuration).
+        #[arg(long, value_name = "DIR", default_value = Splice::PIN, value_parser = parse_pin)]
+        pin: PathBuf,
+        /// Of every network namespace, not only of this one.
+        #[arg(long)]
+        all_namespaces: bool,
+    },
 }
 
 /// Commands on stick tables.
@@ -139,11 +185,20 @@ pub enum BackendCommand {
         pool: Option<String>,
     },
     /// Send a backend only the clients that the stick table sends there.
-    Drain(Target),
+    Drain {
+        /// The backend.
+        #[command(flatten)]
+        target: Target,
+        /// Reset the sessions that are left after this time, such as 30s.
+        #[arg(long, value_name = "TIME", value_parser = parse_duration)]
+        deadline: Option<Duration>,
+    },
     /// Send a backend clients again.
     Ready(Target),
     /// Send a backend no clients at all.
     Maint(Target),
+    /// Reset all sessions of a backend.
+    Shutdown(Target),
 }
 
 /// One backend.

@@ -11,6 +11,7 @@ pub mod backend;
 pub mod config;
 pub mod connect;
 pub mod datapath;
+pub mod doctor;
 pub mod escape;
 pub mod flow;
 pub mod logging;

@@ -69,7 +69,7 @@ fn walk(path: &str, table: &Table, out: &mut BTreeMap<String, BTreeMap<String, V
         let inner = format!("{path}.{key}").trim_matches('.').to_owned();
         match value {
             Value::Table(table) => walk(&inner, table, out),
-            Value::Array(list) if list.iter().all(Value::is_table) => {
+            Value::Array(list) if list.first().is_some_and(Value::is_table) => {
                 list.iter()
                     .filter_map(Value::as_table)
                     .for_each(|table| walk(&inner, table, out));
@@ -191,5 +191,5 @@ fn the_ranges_are_those_of_the_code() {
             checked += 1;
         }
     }
-    assert_eq!(checked, 22, "ranges on the page");
+    assert_eq!(checked, 25, "ranges on the page");
 }

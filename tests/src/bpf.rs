@@ -63,7 +63,7 @@ impl Object {
 
 /// The bpf system call; the attributes are little-endian words as in
 /// `union bpf_attr`.
-fn call(command: i64, attributes: &[u64]) -> io::Result<i32> {
+pub(crate) fn call(command: i64, attributes: &[u64]) -> io::Result<i32> {
     let size = size_of_val(attributes);
     // SAFETY: the attributes live through the call and hold valid pointers
     // where the command expects some.
@@ -91,22 +91,52 @@ struct MapInfo {
     name: [u8; 16],
 }
 
+/// Name and locked bytes of every map that a process holds.
+pub fn map_bytes(pid: u32) -> Vec<(String, u64)> {
+    let dir = format!("/proc/{pid}/fdinfo");
+    let mut seen = BTreeSet::new();
+    let mut maps = Vec::new();
+    for entry in std::fs::read_dir(dir).into_iter().flatten().flatten() {
+        let text = std::fs::read_to_string(entry.path()).unwrap_or_default();
+        let field = |name: &str| {
+            let lines = text.lines().filter_map(|line| line.split_once(':'));
+            let mut found = lines.filter(|(key, _)| *key == name);
+            found.next()?.1.trim().parse::<u64>().ok()
+        };
+        let (Some(id), Some(bytes)) = (field("map_id"), field("memlock")) else {
+            continue;
+        };
+        let info = Object::Map(id as u32).open().and_then(|fd| info(&fd).ok());
+        if let (true, Some(info)) = (seen.insert(id), info) {
+            let name = info.name.iter().take_while(|byte| **byte != 0);
+            let name = name.map(|byte| char::from(*byte)).collect();
+            maps.push((name, bytes));
+        }
+    }
+    maps
+}
+
 /// Entries of the hash map of that name which a process holds; `None` when it
 /// holds none of that name.
 pub fn entries(pid: u32, name: &str) -> Option<usize> {
     held_by(pid).into_iter().find_map(|object| {
         let fd = matches!(object, Object::Map(_)).then(|| object.open())??;
-        let mut info = MapInfo::default();
-        let size = size_of::<MapInfo>() as u64;
-        // bpf_fd, info_len, info
-        let attributes = [
-            u64::from(fd.as_raw_fd() as u32) | size << 32,
-            (&raw mut info) as u64,
-        ];
-        call(OBJ_GET_INFO_BY_FD, &attributes).ok()?;
+        let info = info(&fd).ok()?;
         let found = info.kind == MAP_TYPE_HASH && info.name.starts_with(name.as_bytes());
         found.then(|| count(&fd, info.key_size as usize))
     })
+}
+
+fn info(map: &OwnedFd) -> io::Result<MapInfo> {
+    let mut info = MapInfo::default();
+    let size = size_of::<MapInfo>() as u64;
+    // bpf_fd, info_len, info
+    let attributes = [
+        u64::from(map.as_raw_fd() as u32) | size << 32,
+        (&raw mut info) as u64,
+    ];
+    call(OBJ_GET_INFO_BY_FD, &attributes)?;
+    Ok(info)
 }
 
 fn count(map: &OwnedFd, key_size: usize) -> usize {

@@ -6,13 +6,46 @@ use std::time::{Duration, Instant};
 /// `PF_KTHREAD` of a process's flags (include/linux/sched.h).
 const KERNEL_THREAD: u64 = 0x0020_0000;
 
-/// A reading of the clocks.
+/// A reading of how much of the machine has been in use, by whomever.
 #[derive(Debug, Clone, Copy)]
-pub struct Clock {
+pub struct Machine {
     at: Instant,
     processors: u32,
     /// Ticks that no one has used. The kernel measures them; the others it samples.
     idle: u64,
+    /// Those of them that the hypervisor gave to another guest.
+    stolen: u64,
+}
+
+impl Machine {
+    /// Reads `/proc/stat`.
+    pub fn now() -> Self {
+        let stat = std::fs::read_to_string("/proc/stat").expect("/proc/stat");
+        let (processors, idle, stolen) = idle(&stat);
+        Self {
+            at: Instant::now(),
+            processors,
+            idle,
+            stolen,
+        }
+    }
+
+    /// Processor time there was since `earlier`, used or not.
+    fn offered_since(self, earlier: Self) -> f64 {
+        (self.at - earlier.at).as_secs_f64() * f64::from(self.processors)
+    }
+
+    /// Processor time used since `earlier`.
+    pub fn busy_since(self, earlier: Self) -> Duration {
+        let seconds = self.offered_since(earlier) - spent(self.idle, earlier.idle);
+        Duration::from_secs_f64(seconds.max(0.0))
+    }
+}
+
+/// A reading of the clocks.
+#[derive(Debug, Clone, Copy)]
+pub struct Clock {
+    machine: Machine,
     /// Ticks of processes that are not the test's, and of their children that have
     /// ended: what a process has used goes over to its parent, and the sum stays.
     others: u64,
@@ -21,33 +54,41 @@ pub struct Clock {
 impl Clock {
     /// Reads the clocks.
     pub fn now() -> Self {
-        let stat = std::fs::read_to_string("/proc/stat").expect("/proc/stat");
-        let (processors, idle) = idle(&stat);
         Self {
-            at: Instant::now(),
-            processors,
-            idle,
+            machine: Machine::now(),
             others: others(),
         }
     }
 
     /// Time spent since `earlier`.
     pub fn since(self, earlier: Self) -> Duration {
-        let spent = |now: u64, before: u64| (now as f64 - before as f64) / per_second();
-        let wall = (self.at - earlier.at).as_secs_f64() * f64::from(self.processors);
-        let seconds = wall - spent(self.idle, earlier.idle) - spent(self.others, earlier.others);
-        Duration::from_secs_f64(seconds.max(0.0))
+        let busy = self.machine.busy_since(earlier.machine).as_secs_f64();
+        Duration::from_secs_f64((busy - spent(self.others, earlier.others)).max(0.0))
+    }
+
+    /// Part of the machine, 0 to 1, that processes which are not the test's and other
+    /// guests of the hypervisor have had since `earlier`.
+    pub fn foreign_since(self, earlier: Self) -> f64 {
+        let stolen = spent(self.machine.stolen, earlier.machine.stolen);
+        let foreign = spent(self.others, earlier.others).max(0.0) + stolen;
+        (foreign / self.machine.offered_since(earlier.machine)).clamp(0.0, 1.0)
     }
 }
 
-/// The number of processors, and their ticks idle, waiting for disks and stolen (proc(5)).
-fn idle(stat: &str) -> (u32, u64) {
+/// Seconds between two counts of ticks.
+fn spent(now: u64, before: u64) -> f64 {
+    (now as f64 - before as f64) / per_second()
+}
+
+/// The number of processors, their ticks idle, waiting for disks and stolen, and those
+/// stolen alone (proc(5)).
+fn idle(stat: &str) -> (u32, u64, u64) {
     let mut lines = stat.lines();
     let first = lines.next().expect("/proc/stat has lines");
     let field = |n: usize| first.split_whitespace().nth(n)?.parse::<u64>().ok();
     let ticks = [4, 5, 8].map(|n| field(n).unwrap_or_else(|| panic!("/proc/stat: {first}")));
     let processors = lines.take_while(|line| line.starts_with("cpu")).count();
-    (processors as u32, ticks.iter().sum())
+    (processors as u32, ticks.iter().sum(), ticks[2])
 }
 
 fn others() -> u64 {
@@ -87,7 +128,7 @@ mod tests {
     #[test]
     fn fields_are_where_proc_says() {
         let stat = "cpu  1 2 3 400 50 6 7 8 9 0\ncpu0 1 2\ncpu1 3 4\nintr 9";
-        assert_eq!(idle(stat), (2, 458));
+        assert_eq!(idle(stat), (2, 458, 8));
         let stat = |flags: u64| format!("7 (a) b) S 3 7 7 0 -1 {flags} 1 2 3 4 10 20 30 40 20 0");
         assert_eq!(process(&stat(64)), Some((3, 100)));
         assert_eq!(process(&stat(KERNEL_THREAD)), None);
@@ -100,5 +141,9 @@ mod tests {
         while begin.elapsed() < Duration::from_millis(300) {}
         let spent = Clock::now().since(before);
         assert!(spent > Duration::from_millis(50), "{spent:?}");
+        let busy = Machine::now().busy_since(before.machine);
+        assert!(busy >= spent, "{busy:?} < {spent:?}");
+        let foreign = Clock::now().foreign_since(before);
+        assert!((0.0..=1.0).contains(&foreign), "{foreign}");
     }
 }

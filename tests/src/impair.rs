@@ -27,6 +27,9 @@ pub struct Impairment {
     pub duplicate: f64,
     /// Probability that one bit of a packet is flipped.
     pub flip: f64,
+    /// Which bits: those of an even or of an odd number. Two wires in a row take
+    /// one of each, lest the second flip hides the first from the checksum.
+    pub odd_bits: bool,
     /// Delay of every packet.
     pub delay: Duration,
     /// Random delay on top, which reorders too.
@@ -185,9 +188,11 @@ impl Wire {
             }
             let mut frame = frame.to_vec();
             if tcp && self.hit(self.how.flip, |c| &c.flipped) {
-                // Behind the Ethernet and IPv4 headers: TCP's checksum covers it.
-                let at = self.rng.within(&(34..frame.len()));
-                frame[at] ^= 1 << self.rng.within(&(0..8));
+                // Behind the Ethernet and IP headers: TCP's checksum covers it.
+                let header = if frame[12] == 0x08 { 34 } else { 54 };
+                let at = self.rng.within(&(header..frame.len()));
+                let bit = 2 * self.rng.within(&(0..4)) + usize::from(self.how.odd_bits);
+                frame[at] ^= 1 << bit;
             }
             self.order += 1;
             self.queue.push(Reverse((due, self.order, out, frame)));
@@ -212,7 +217,8 @@ fn is_tcp(frame: &[u8]) -> bool {
     }
 }
 
-fn open(interface: &str) -> io::Result<OwnedFd> {
+/// A packet socket that takes all frames that arrive on an interface.
+pub(crate) fn open(interface: &str) -> io::Result<OwnedFd> {
     let all = (libc::ETH_P_ALL as u16).to_be();
     let kind = libc::SOCK_RAW | libc::SOCK_NONBLOCK | libc::SOCK_CLOEXEC;
     // SAFETY: plain system calls; the new descriptor is owned at once.

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 
+use crate::bpffs::PinDir;
 use crate::http;
 use crate::metrics::Scrape;
 use crate::netns::Netns;
@@ -24,14 +25,29 @@ pub enum DataPath {
     Auto,
     /// `sockmap`, with the short cut for brokers on the balancer's host.
     Local,
+    /// `splice` for every flow that can, by tcx.
+    Splice,
+    /// `splice` for every flow that can, by native XDP.
+    Xdp,
 }
 
 impl DataPath {
-    /// The two pure paths.
-    pub const BOTH: [DataPath; 2] = [DataPath::Sockmap, DataPath::Copy];
+    /// The pure paths, each on its usual hook.
+    pub const PURE: [DataPath; 3] = [DataPath::Splice, DataPath::Sockmap, DataPath::Copy];
+
+    /// The label of the metrics.
+    pub fn label(self) -> &'static str {
+        match self {
+            DataPath::Splice | DataPath::Xdp => "splice",
+            DataPath::Sockmap | DataPath::Local | DataPath::Auto => "sockmap",
+            DataPath::Copy => "copy",
+        }
+    }
 
     fn config(self) -> &'static str {
         match self {
+            DataPath::Splice => "datapath = [\"splice\", \"copy\"]\n[splice]\nattach = \"tcx\"\n",
+            DataPath::Xdp => "datapath = [\"splice\", \"copy\"]\n[splice]\nattach = \"xdp\"\n",
             DataPath::Sockmap => {
                 "datapath = [\"sockmap\", \"copy\"]\n[sockmap]\npolicy = \"always\"\n"
             }
@@ -77,51 +93,85 @@ pub fn backend(name: &str, address: SocketAddr, weight: u32) -> String {
     )
 }
 
-/// A running balancer, killed on drop.
+/// A running balancer, killed on drop; what it has pinned goes with it.
 #[derive(Debug)]
 pub struct Lb<'a> {
     /// The process.
     pub process: Process,
     ns: &'a Netns,
-    path: DataPath,
     http: SocketAddr,
     dir: TempDir,
+    head: String,
+    starts: u32,
+    pins: Option<PinDir>,
 }
 
 impl<'a> Lb<'a> {
     /// Starts the program and waits until it answers on `/healthz`. `config` is
-    /// the file without the top-level keys, `[sockmap]`, `[admin]`, `[http]`
-    /// and `[log]`, which are set here.
+    /// the file without the top-level keys, `[splice]`, `[sockmap]`, `[admin]`,
+    /// `[http]` and `[log]`, which are set here.
     pub fn start(ns: &'a Netns, path: DataPath, config: &str) -> Self {
+        Self::start_with(ns, path, "", config)
+    }
+
+    /// Like [`Lb::start`], with more keys for the section of the data path.
+    pub fn start_with(ns: &'a Netns, path: DataPath, keys: &str, config: &str) -> Self {
         let dir = TempDir::new().expect("temporary directory");
         let http = ns.free_port();
-        let file = write_config(&dir, path, http, config);
-        let mut command = ns.command(binary());
-        command.arg("run").arg("-f").arg(&file);
-        let process = Process::start("mqtt-lb", dir.path(), &mut command);
+        let spliced = path.label() == "splice";
+        let pins = spliced.then(PinDir::new);
+        let pin = pins
+            .iter()
+            .map(|pins| format!("pin = \"{}\"\n", pins.path().display()));
+        let head = format!("{}{}{keys}", path.config(), pin.collect::<String>());
+        let file = write_config(&dir, &head, http, config);
+        let process = run(ns, &file, &dir, 0);
         let mut lb = Self {
             process,
             ns,
-            path,
             http,
             dir,
+            head,
+            starts: 0,
+            pins,
         };
+        lb.wait_healthy();
+        let log = lb.process.log();
+        let missing = spliced && log.contains("splice is not available");
+        assert!(!missing, "no splice path");
+        lb
+    }
+
+    fn wait_healthy(&mut self) {
         wait::for_true(
             "mqtt-lb should answer on /healthz",
             Duration::from_secs(20),
             || {
-                if let Some(status) = lb.process.ended() {
-                    panic!("mqtt-lb ended with {status}:\n{}", lb.process.log());
+                if let Some(status) = self.process.ended() {
+                    panic!("mqtt-lb ended with {status}:\n{}", self.process.log());
                 }
-                matches!(http::get(ns, http, "/healthz"), Ok((200, _)))
+                matches!(http::get(self.ns, self.http, "/healthz"), Ok((200, _)))
             },
         );
-        lb
+    }
+
+    /// Starts it again after its death, with the same file, sockets and pins.
+    pub fn start_again(&mut self) {
+        assert!(self.process.ended().is_some(), "it is still there");
+        let file = self.dir.path().join(FILE);
+        self.starts += 1;
+        self.process = run(self.ns, &file, &self.dir, self.starts);
+        self.wait_healthy();
+    }
+
+    /// The directory it pins to.
+    pub fn pins(&self) -> &PinDir {
+        self.pins.as_ref().expect("a path that pins")
     }
 
     /// Writes another configuration; [`Lb::reload`] makes the program read it.
     pub fn write_config(&self, config: &str) {
-        write_config(&self.dir, self.path, self.http, config);
+        write_config(&self.dir, &self.head, self.http, config);
     }
 
     /// Sends SIGHUP and waits until the reload is counted as `ok` or `refused`.
@@ -201,12 +251,24 @@ impl<'a> Lb<'a> {
     }
 }
 
-fn write_config(dir: &TempDir, path: DataPath, http: SocketAddr, config: &str) -> PathBuf {
-    let file = dir.path().join("mqtt-lb.toml");
+const FILE: &str = "mqtt-lb.toml";
+
+fn run(ns: &Netns, file: &Path, dir: &TempDir, starts: u32) -> Process {
+    let mut command = ns.command(binary());
+    command.arg("run").arg("-f").arg(file);
+    let name = match starts {
+        0 => "mqtt-lb".to_owned(),
+        n => format!("mqtt-lb-{n}"),
+    };
+    Process::start(&name, dir.path(), &mut command)
+}
+
+/// `head` holds the top-level keys and the section of the data path.
+fn write_config(dir: &TempDir, head: &str, http: SocketAddr, config: &str) -> PathBuf {
+    let file = dir.path().join(FILE);
     let text = format!(
-        "workers = 2\n{}[admin]\nsocket = \"{}\"\n[http]\nlisten = \"{http}\"\n\
+        "workers = 2\n{head}[admin]\nsocket = \"{}\"\n[http]\nlisten = \"{http}\"\n\
          [log]\nlevel = \"info\"\nsessions = true\n{config}",
-        path.config(),
         dir.path().join("admin.sock").display(),
     );
     std::fs::write(&file, text).expect("write the configuration");

@@ -4,16 +4,20 @@
 //! The harness panics on trouble: inside a test that is the right answer.
 
 pub mod bpf;
+pub mod bpffs;
 pub mod brokers;
+pub mod capture;
 pub mod compare;
 pub mod cpu;
 pub mod ethtool;
 pub mod forwarder;
 pub mod gate;
+pub mod hold;
 pub mod http;
 pub mod impair;
 pub mod lab;
 pub mod lb;
+pub mod load;
 pub mod metrics;
 pub mod mqtt;
 pub mod netns;
@@ -21,8 +25,14 @@ pub mod process;
 pub mod rawtcp;
 pub mod require;
 pub mod rng;
+pub mod segment;
 pub mod shaper;
+pub mod size;
 pub mod solo;
+pub mod splice;
 pub mod stream;
 pub mod suites;
+pub mod vanish;
 pub mod wait;
+pub mod watchdog;
+pub mod xdp;

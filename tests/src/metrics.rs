@@ -36,6 +36,16 @@ impl Scrape {
         self.sum(name, labels)
     }
 
+    /// Values of one label over all samples of a name, with what each counts.
+    pub fn by_label(&self, name: &str, label: &str) -> Vec<(&str, f64)> {
+        let ours = self.0.iter().filter(|s| s.name == name);
+        let labelled = ours.filter_map(|s| {
+            let found = s.labels.iter().find(|(key, _)| key == label)?;
+            Some((found.1.as_str(), s.value))
+        });
+        labelled.collect()
+    }
+
     /// Whether there is a sample of that name with the given labels.
     pub fn has(&self, name: &str, labels: &[(&str, &str)]) -> bool {
         self.0.iter().any(|s| s.name == name && s.has(labels))

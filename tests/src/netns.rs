@@ -143,9 +143,15 @@ impl Netns {
 
     /// A connection with a chosen source address.
     pub fn connect_from(&self, source: IpAddr, to: SocketAddr) -> io::Result<TcpStream> {
+        self.connect_bound(SocketAddr::new(source, 0), to)
+    }
+
+    /// A connection with a chosen source address and port (0: any).
+    pub fn connect_bound(&self, source: SocketAddr, to: SocketAddr) -> io::Result<TcpStream> {
         self.run(|| {
             let socket = tcp(to);
-            socket.bind(&SocketAddr::new(source, 0).into())?;
+            socket.set_reuse_address(source.port() != 0)?;
+            socket.bind(&source.into())?;
             socket.connect_timeout(&to.into(), Duration::from_secs(10))?;
             Ok(socket.into())
         })
@@ -212,6 +218,17 @@ fn ip(args: &[&str]) {
 
 /// Deletes the namespaces of test processes that were killed.
 fn sweep() {
+    delete(|pid| !Path::new("/proc").join(pid).exists());
+}
+
+/// Deletes the namespaces of this process, before it leaves without its drops.
+pub(crate) fn abandon() {
+    let own = std::process::id().to_string();
+    delete(|pid| pid == own);
+}
+
+/// Deletes the namespaces of test processes whose id satisfies the condition.
+fn delete(whose: impl Fn(&str) -> bool) {
     for entry in std::fs::read_dir("/run/netns")
         .into_iter()
         .flatten()
@@ -221,7 +238,7 @@ fn sweep() {
         let pid = name
             .strip_prefix(PREFIX)
             .and_then(|rest| rest.split('-').nth(1));
-        if pid.is_some_and(|pid| !Path::new("/proc").join(pid).exists()) {
+        if pid.is_some_and(&whose) {
             let _ = Command::new("ip").args(["netns", "del", &name]).status();
         }
     }

@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use crate::shaper;
+use crate::{shaper, watchdog};
 
 /// Something a host may lack.
 #[derive(Debug, Clone, Copy)]
@@ -45,6 +45,7 @@ pub fn find(name: &str) -> Option<PathBuf> {
 /// Whether the test can run here. If not, it prints `SKIPPED: reason`; with
 /// `MQTT_LB_NO_SKIP` set in the environment a missing part is a failure.
 pub fn met(needs: &[Need]) -> bool {
+    watchdog::begin();
     let Some(reason) = needs.iter().find_map(|need| need.missing()) else {
         return true;
     };

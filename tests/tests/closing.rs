@@ -1,6 +1,7 @@
 //! How connections end: FIN behind queued data, half-close, RST, and the death
 //! of the balancer itself.
 
+use std::ffi::OsString;
 use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
@@ -130,10 +131,18 @@ fn established(lab: &Lab) -> usize {
     lines(lab.lb.proc_net("tcp"))
 }
 
+/// What stands in bpffs where the program pins by default.
+fn pinned() -> Vec<OsString> {
+    let pinned = std::fs::read_dir("/sys/fs/bpf/mqtt-lb");
+    let pinned = pinned.into_iter().flatten().flatten();
+    pinned.map(|entry| entry.file_name()).collect()
+}
+
 fn kill_9(path: DataPath) {
     if !met(NEEDS) {
         return;
     }
+    let before = pinned();
     let lab = Lab::new();
     let listener = lab.backend.listen((BACKEND, 1001).into());
     let mut lb = Lb::start(&lab.lb, path, CONFIG);
@@ -180,15 +189,7 @@ fn kill_9(path: DataPath) {
         Duration::from_secs(10),
         || established(&lab) == 0,
     );
-    let pinned = std::fs::read_dir("/sys/fs/bpf")
-        .into_iter()
-        .flatten()
-        .flatten();
-    let pinned: Vec<_> = pinned.map(|entry| entry.file_name()).collect();
-    let ours = pinned
-        .iter()
-        .any(|name| name.to_string_lossy().starts_with("mqtt"));
-    assert!(!ours, "left in bpffs: {pinned:?}");
+    assert_eq!(pinned(), before, "left in bpffs");
     say(&format!(
         "kill -9 ({path:?}): 100 ends closed within {closed:.1?}, {} BPF objects gone",
         objects.len()

@@ -38,10 +38,6 @@ fn streams(path: DataPath, front: &str, seed: u64) {
         return;
     }
     let lab = Lab::new();
-    lab.client.ip("addr add fd77:1::2/64 dev c0 nodad");
-    lab.lb.ip("addr add fd77:1::1/64 dev front nodad");
-    lab.lb.ip("addr add fd77:2::1/64 dev back nodad");
-    lab.backend.ip("addr add fd77:2::2/64 dev b0 nodad");
     let flows: Arc<[_]> = plan::mixed(seed, 100, 200_000).into();
     let broker: IpAddr = "fd77:2::2".parse().expect("address");
     let brokers: Vec<_> = [1001, 1002]

@@ -20,7 +20,7 @@ fn rabbitmq_lists_the_clients_address() {
     let ns = Netns::new("rabbit");
     let rabbit = RabbitMq::start(&ns, backend(1));
     let pool = "proxy_protocol = \"v2\"\n[pool.brokers.health]\ntype = \"mqtt\"";
-    for (path, source) in [(DataPath::Sockmap, 77), (DataPath::Copy, 78)] {
+    for (path, source) in DataPath::PURE.into_iter().zip(77..) {
         let _lb = Lb::start(&ns, path, &config(FRONT, pool, &[rabbit.address]));
         let source = IpAddr::from([127, 0, 0, source]);
         let stream = ns.connect_from(source, FRONT).expect("connect");

@@ -33,8 +33,11 @@ fn passed(
     let metrics = lb.metrics();
     let sessions = metrics.sum("mqttlb_sessions_total", &[]);
     assert!(sessions > 0.0, "{}: nothing came through", suite.name);
-    let moved = metrics.sum("mqttlb_datapath_moves_total", &[("path", "sockmap")]);
-    assert_eq!(moved > 0.0, path == DataPath::Sockmap, "{moved} moves");
+    for kernel in [DataPath::Splice, DataPath::Sockmap] {
+        let labels = [("path", kernel.label())];
+        let moved = metrics.sum("mqttlb_datapath_moves_total", &labels);
+        assert_eq!(moved > 0.0, path == kernel, "{moved} moves to {kernel:?}");
+    }
     passed
 }
 
@@ -58,24 +61,20 @@ fn still_missing(
 
 fn compare(suites: &Suites, suite: Suite) {
     let all = BTreeSet::new();
-    let run = |path| passed(suites, suite, path, &all);
-    let (direct, kernel, copied) = std::thread::scope(|scope| {
+    let run = &|path| passed(suites, suite, path, &all);
+    let (direct, through) = std::thread::scope(|scope| {
         let direct = scope.spawn(|| run(None));
-        let kernel = scope.spawn(|| run(Some(DataPath::Sockmap)));
-        let copied = scope.spawn(|| run(Some(DataPath::Copy)));
+        let through = DataPath::PURE.map(|path| scope.spawn(move || run(Some(path))));
         let join = "a run panicked";
-        (
-            direct.join().expect(join),
-            kernel.join().expect(join),
-            copied.join().expect(join),
-        )
+        let through = through.map(|run| run.join().expect(join));
+        (direct.join().expect(join), through)
     });
     assert!(
         direct.len() >= suite.least,
         "{}: only {direct:?} pass directly",
         suite.name
     );
-    for (path, through) in [(DataPath::Sockmap, kernel), (DataPath::Copy, copied)] {
+    for (path, through) in DataPath::PURE.into_iter().zip(through) {
         let lost = direct.difference(&through).cloned().collect();
         let lost = still_missing(suites, suite, Some(path), lost);
         assert!(

@@ -1,11 +1,13 @@
 //! Build and test driver: `cargo xtask --help`.
 
+mod bench;
 mod build;
 mod command;
 mod compiler;
 mod demo;
 mod doctor;
 mod ebpf;
+mod kept;
 mod licences;
 mod linker;
 mod lint;
@@ -72,6 +74,15 @@ enum Task {
         #[arg(last = true)]
         filter: Vec<String>,
     },
+    /// Measure mqtt-lb beside plain forwarding and HAProxy, as root
+    Bench {
+        /// Fewer and shorter rounds: to see whether it works, not for figures
+        #[arg(long)]
+        quick: bool,
+        /// Only this case; may be given several times
+        #[arg(long, value_name = "NAME")]
+        only: Vec<String>,
+    },
     /// Formatting, clippy on both halves, documentation, licences
     Lint,
 }
@@ -97,6 +108,7 @@ fn perform(task: Task) -> Result<()> {
         Task::Run { debug, args } => build::run(debug, &args),
         Task::Demo { seconds } => demo::demo(seconds.map(Duration::from_secs)),
         Task::Test { filter } => test::test(&filter),
+        Task::Bench { quick, only } => bench::bench(quick, &only),
         Task::Lint => lint::lint(),
     }
 }

@@ -1,4 +1,4 @@
-//! The programs that the demo and the tests run, and the Debian packages that
+//! The programs that the demo, the tests and the measurements run, and the Debian packages that
 //! have them.
 
 use std::path::PathBuf;
@@ -15,47 +15,50 @@ pub enum Use {
     Demo,
     /// `cargo xtask test`.
     Test,
+    /// `cargo xtask bench`.
+    Bench,
 }
 
 struct Program {
     name: &'static str,
     package: &'static str,
-    demo: bool,
+    /// What needs it.
+    uses: &'static [Use],
     /// Arguments with which it succeeds only if it is whole; none to run it.
     probe: &'static [&'static str],
 }
 
-const fn demo(name: &'static str, package: &'static str) -> Program {
+const fn program(name: &'static str, package: &'static str, uses: &'static [Use]) -> Program {
     Program {
         name,
         package,
-        demo: true,
+        uses,
         probe: &[],
     }
 }
 
-const fn test(name: &'static str, package: &'static str) -> Program {
-    Program {
-        name,
-        package,
-        demo: false,
-        probe: &[],
-    }
-}
-
-/// The tests also run everything that the demo runs.
-const PROGRAMS: [Program; 8] = [
-    demo("mosquitto", "mosquitto"),
-    demo("mosquitto_sub", "mosquitto-clients"),
-    demo("mosquitto_pub", "mosquitto-clients"),
-    test("ejabberdctl", "ejabberd"),
-    test("rabbitmqctl", "rabbitmq-server"),
-    test("erl", "erlang-base"),
-    test("ip", "iproute2"),
+/// All of them.
+const PROGRAMS: [Program; 9] = [
+    program("mosquitto", "mosquitto", &[Use::Demo, Use::Test]),
+    program(
+        "mosquitto_sub",
+        "mosquitto-clients",
+        &[Use::Demo, Use::Test],
+    ),
+    program(
+        "mosquitto_pub",
+        "mosquitto-clients",
+        &[Use::Demo, Use::Test],
+    ),
+    program("ejabberdctl", "ejabberd", &[Use::Test]),
+    program("rabbitmqctl", "rabbitmq-server", &[Use::Test]),
+    program("erl", "erlang-base", &[Use::Test]),
+    program("ip", "iproute2", &[Use::Test, Use::Bench]),
+    program("haproxy", "haproxy", &[Use::Bench]),
     Program {
         // Debian's python3 alone cannot make virtual environments.
         probe: &["-c", "import ensurepip, venv"],
-        ..test("python3", "python3-venv")
+        ..program("python3", "python3-venv", &[Use::Test])
     },
 ];
 
@@ -69,9 +72,7 @@ impl Program {
 }
 
 fn of(wanted: Use) -> impl Iterator<Item = &'static Program> {
-    PROGRAMS
-        .iter()
-        .filter(move |p| wanted == Use::Test || p.demo)
+    PROGRAMS.iter().filter(move |p| p.uses.contains(&wanted))
 }
 
 /// One part per program.

@@ -5,10 +5,11 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::command::{Command, Entries, HELP};
-use super::{Context, sample, table};
+use super::{Context, flows, sample, table};
 use crate::affinity::{StickTable, Sticky};
 use crate::backend::{Backend, Pool};
 use crate::escape::Word;
+use crate::flow::{Shared, closer};
 
 /// An answer in pieces, each one made when the one before is written. An answer
 /// that starts with [`ERROR`] is one line that says why nothing was done.
@@ -39,11 +40,24 @@ fn execute(command: Command, context: &Context) -> Result<Answer, String> {
             pool,
             backend,
             state,
+            deadline,
         } => {
             let backend = find_backend(&*find_pool(context, &pool)?, &backend)?;
             backend.set_admin_state(state);
+            if let Some(deadline) = deadline {
+                closer::close_after(flows(context)?, &backend, deadline);
+            }
             Ok(text(format!("backend {pool}/{}: {state}\n", backend.name)))
         }
+        Command::ShutdownSessions { pool, backend } => {
+            let backend = find_backend(&*find_pool(context, &pool)?, &backend)?;
+            let count = closer::close(flows(context)?, &backend, false);
+            Ok(text(format!(
+                "ending {count} sessions of {pool}/{}\n",
+                backend.name
+            )))
+        }
+        Command::ShowFlows { path } => Ok(Box::new(flows::show(flows(context)?.clone(), path))),
         Command::ShowTables => {
             let heads = context
                 .pools
@@ -106,6 +120,13 @@ fn clear_table(pool: &Pool, which: &Entries) -> Result<Answer, String> {
 
 fn with_table<R>(pool: &Pool, work: impl FnOnce(&mut StickTable) -> R) -> Result<R, String> {
     pool.with_table(work).ok_or_else(|| no_table(pool))
+}
+
+fn flows(context: &Context) -> Result<&Arc<Shared>, String> {
+    context
+        .flows
+        .as_ref()
+        .ok_or_else(|| "there are no flows yet".to_owned())
 }
 
 fn find_pool(context: &Context, name: &str) -> Result<Arc<Pool>, String> {

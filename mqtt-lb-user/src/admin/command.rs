@@ -1,9 +1,14 @@
 //! The commands of the admin socket, in HAProxy's words.
 
 use std::fmt;
+use std::time::Duration;
+
+use clap::ValueEnum as _;
 
 use super::words::{self, WordError};
 use crate::backend::AdminState;
+use crate::config::PathKind;
+use crate::config::units::parse_duration;
 use crate::escape::Escaped;
 
 /// What an operator can ask for.
@@ -30,6 +35,20 @@ pub enum Command {
         backend: String,
         /// What the operator wants of it.
         state: AdminState,
+        /// Draining: when its sessions are ended.
+        deadline: Option<Duration>,
+    },
+    /// `shutdown sessions server POOL/NAME`
+    ShutdownSessions {
+        /// The pool.
+        pool: String,
+        /// The backend's name in it.
+        backend: String,
+    },
+    /// `show flows [path PATH]`
+    ShowFlows {
+        /// The only data path wanted; all when `None`.
+        path: Option<PathKind>,
     },
     /// `show table`
     ShowTables,
@@ -99,13 +118,15 @@ impl fmt::Display for CommandError {
 }
 
 const SHOW_BACKENDS: &str = "show backends [POOL]";
-const SET_BACKEND: &str = "set backend POOL/NAME state ready|drain|maint";
+const SET_BACKEND: &str = "set backend POOL/NAME state ready|drain [deadline TIME]|maint";
+const SHUTDOWN_SESSIONS: &str = "shutdown sessions server POOL/NAME";
+const SHOW_FLOWS: &str = "show flows [path splice|sockmap|copy]";
 const SHOW_TABLE: &str = "show table [NAME [key KEY]]";
 const SET_TABLE: &str = "set table NAME key KEY backend BACKEND";
 const CLEAR_TABLE: &str = "clear table NAME [key KEY | backend BACKEND]";
 
 /// What `help` answers.
-pub const HELP: [(&str, &str); 9] = [
+pub const HELP: [(&str, &str); 11] = [
     ("help", "this list"),
     ("prompt", "stay connected and ask for the next line"),
     ("quit", "end the connection"),
@@ -115,6 +136,8 @@ pub const HELP: [(&str, &str); 9] = [
     ),
     (SHOW_BACKENDS, "the backends and their state"),
     (SET_BACKEND, "what a backend may get"),
+    (SHUTDOWN_SESSIONS, "end the sessions of a backend"),
+    (SHOW_FLOWS, "the connections and their data path"),
     (SHOW_TABLE, "the stick tables, or the entries of one"),
     (SET_TABLE, "where a client id goes"),
     (CLEAR_TABLE, "forget entries"),
@@ -145,8 +168,34 @@ fn command(words: &[&[u8]]) -> Result<Command, CommandError> {
             pool: Some(name(pool, SHOW_BACKENDS)?),
         },
         [b"show", b"backends", ..] => return Err(CommandError::Usage(SHOW_BACKENDS)),
-        [b"set", b"backend", path, b"state", state] => set_backend(path, state)?,
+        [b"set", b"backend", path, b"state", state] => set_backend(path, state, None)?,
+        [
+            b"set",
+            b"backend",
+            path,
+            b"state",
+            state @ b"drain",
+            b"deadline",
+            time,
+        ] => {
+            let time = name(time, SET_BACKEND)?;
+            let time = parse_duration(&time).map_err(|_| CommandError::Usage(SET_BACKEND))?;
+            set_backend(path, state, Some(time))?
+        }
         [b"set", b"backend", ..] => return Err(CommandError::Usage(SET_BACKEND)),
+        [b"shutdown", b"sessions", b"server", path] => {
+            let (pool, backend) = backend_path(path, SHUTDOWN_SESSIONS)?;
+            Command::ShutdownSessions { pool, backend }
+        }
+        [b"shutdown", b"sessions", ..] => return Err(CommandError::Usage(SHUTDOWN_SESSIONS)),
+        [b"show", b"flows"] => Command::ShowFlows { path: None },
+        [b"show", b"flows", b"path", path] => {
+            let path = PathKind::from_str(&name(path, SHOW_FLOWS)?, false);
+            Command::ShowFlows {
+                path: Some(path.map_err(|_| CommandError::Usage(SHOW_FLOWS))?),
+            }
+        }
+        [b"show", b"flows", ..] => return Err(CommandError::Usage(SHOW_FLOWS)),
         [b"show", b"table"] => Command::ShowTables,
         [b"show", b"table", pool] => Command::ShowTable {
             pool: name(pool, SHOW_TABLE)?,
@@ -181,16 +230,26 @@ fn command(words: &[&[u8]]) -> Result<Command, CommandError> {
     Ok(command)
 }
 
-fn set_backend(path: &[u8], state: &[u8]) -> Result<Command, CommandError> {
-    let usage = || CommandError::Usage(SET_BACKEND);
-    let path = name(path, SET_BACKEND)?;
-    let (pool, backend) = path.split_once('/').ok_or_else(usage)?;
-    let state = name(state, SET_BACKEND)?.parse().map_err(|_| usage())?;
+fn set_backend(
+    path: &[u8],
+    state: &[u8],
+    deadline: Option<Duration>,
+) -> Result<Command, CommandError> {
+    let (pool, backend) = backend_path(path, SET_BACKEND)?;
+    let state = name(state, SET_BACKEND)?.parse();
     Ok(Command::SetBackend {
-        pool: pool.to_owned(),
-        backend: backend.to_owned(),
-        state,
+        pool,
+        backend,
+        state: state.map_err(|_| CommandError::Usage(SET_BACKEND))?,
+        deadline,
     })
+}
+
+/// `POOL/NAME`
+fn backend_path(path: &[u8], usage: &'static str) -> Result<(String, String), CommandError> {
+    let path = name(path, usage)?;
+    let (pool, backend) = path.split_once('/').ok_or(CommandError::Usage(usage))?;
+    Ok((pool.to_owned(), backend.to_owned()))
 }
 
 /// A name out of the configuration: always UTF-8.

@@ -20,6 +20,7 @@ fn commands() {
         pool: "emqx".into(),
         backend: "a/b".into(),
         state,
+        deadline: None,
     };
     for (line, expected) in [
         ("help", Command::Help),
@@ -36,6 +37,29 @@ fn commands() {
         ("set backend emqx/a/b state ready", state(AdminState::Ready)),
         ("set backend emqx/a/b state drain", state(AdminState::Drain)),
         ("set backend emqx/a/b state maint", state(AdminState::Maint)),
+        (
+            "set backend emqx/b state drain deadline 90s",
+            Command::SetBackend {
+                pool: "emqx".into(),
+                backend: "b".into(),
+                state: AdminState::Drain,
+                deadline: Some(Duration::from_secs(90)),
+            },
+        ),
+        (
+            "shutdown sessions server emqx/b",
+            Command::ShutdownSessions {
+                pool: "emqx".into(),
+                backend: "b".into(),
+            },
+        ),
+        ("show flows", Command::ShowFlows { path: None }),
+        (
+            "show flows path splice",
+            Command::ShowFlows {
+                path: Some(PathKind::Splice),
+            },
+        ),
         ("show table", Command::ShowTables),
         ("show table emqx", table(None)),
         ("show table emqx key c0", table(Some(b"c0"))),

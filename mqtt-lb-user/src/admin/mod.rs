@@ -6,6 +6,7 @@
 pub mod answer;
 pub mod command;
 mod conversation;
+mod flows;
 pub mod http;
 mod limited;
 mod sample;
@@ -23,6 +24,8 @@ use prometheus_client::registry::Registry;
 use tokio::sync::watch;
 
 use crate::backend::{Pool, Pools};
+use crate::datapath::splice::Splice;
+use crate::flow::Shared;
 use crate::metrics::Metrics;
 
 pub use socket_file::SocketError;
@@ -41,6 +44,8 @@ pub struct Context {
     pub metrics: Arc<Metrics>,
     /// What the process is doing.
     pub status: Status,
+    /// The connections, once there can be any.
+    flows: Option<Arc<Shared>>,
     sampled: Registry,
 }
 
@@ -52,8 +57,18 @@ impl Context {
             pools,
             metrics,
             status: Status::new(Instant::now()),
+            flows: None,
             sampled,
         }
+    }
+
+    /// Adds the connections, and the path of those without sockets, where there is one.
+    pub fn with_flows(mut self, flows: Arc<Shared>, splice: Option<Arc<Splice>>) -> Self {
+        self.flows = Some(flows);
+        if let Some(splice) = splice {
+            sample::add_splice(&mut self.sampled, splice);
+        }
+        self
     }
 
     /// All metrics as OpenMetrics text, with those that are read now.

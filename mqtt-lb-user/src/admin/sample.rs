@@ -12,8 +12,11 @@ use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::Registry;
 
+use mqtt_lb_ebpf::splice_stat::Stat;
+
 use crate::affinity::StickTable;
 use crate::backend::Pools;
+use crate::datapath::splice::Splice;
 
 /// A registry of the stick tables' and the process's metrics.
 pub(super) fn registry(pools: &Arc<Pools>) -> Registry {
@@ -21,6 +24,52 @@ pub(super) fn registry(pools: &Arc<Pools>) -> Registry {
     registry.register_collector(Box::new(Tables(Arc::clone(pools))));
     registry.register_collector(Box::new(Process));
     registry
+}
+
+/// Adds what the splice path's programs count, and how its slots are used.
+pub(super) fn add_splice(registry: &mut Registry, splice: Arc<Splice>) {
+    registry.register_collector(Box::new(Spliced(splice)));
+}
+
+struct Spliced(Arc<Splice>);
+
+impl fmt::Debug for Spliced {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Spliced")
+    }
+}
+
+impl Collector for Spliced {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        let counts = self.0.slot_counts();
+        let mut family = encoder.encode_descriptor(
+            "mqttlb_splice_slots",
+            "Slots of the splice path.",
+            None,
+            MetricType::Gauge,
+        )?;
+        for (state, count) in [
+            ("used", counts.used),
+            ("resting", counts.resting),
+            ("free", counts.free),
+        ] {
+            let labels = [("state", state)];
+            let series = family.encode_family(&labels)?;
+            ConstGauge::new(u64::from(count)).encode(series)?;
+        }
+        let mut family = encoder.encode_descriptor(
+            "mqttlb_splice_packets",
+            "Packets of spliced flows, by what the programs did.",
+            None,
+            MetricType::Counter,
+        )?;
+        for (stat, count) in Stat::ALL.into_iter().zip(self.0.stats()) {
+            let labels = [("verdict", stat.name())];
+            let series = family.encode_family(&labels)?;
+            ConstCounter::new(count).encode(series)?;
+        }
+        Ok(())
+    }
 }
 
 struct Tables(Arc<Pools>);

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use super::dial::{self, DialError};
+use super::dial::{self, DialError, Tuning};
 use super::proxy;
 use crate::config::{CheckKind, ProxyProtocol};
 use crate::connect::connack::{self, ConnackPeek};
@@ -50,7 +50,7 @@ impl Check {
     /// Runs the check once.
     pub async fn run(&self) -> Result<Alive, CheckError> {
         let deadline = Instant::now() + self.timeout;
-        let mut stream = dial::connect(self.address, deadline, Duration::ZERO)
+        let mut stream = dial::connect(self.address, deadline, Duration::ZERO, &Tuning::default())
             .await
             .map_err(CheckError::Dial)?;
         let talk = tokio::time::timeout_at(deadline.into(), self.talk(&mut stream)).await;

@@ -9,16 +9,28 @@ use std::time::{Duration, Instant};
 use socket2::{SockRef, TcpKeepalive};
 use tokio::net::{TcpSocket, TcpStream};
 
+/// What a connection has to be like beyond what every one is.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Tuning {
+    /// Address and port it comes from; the kernel chooses when `None`.
+    pub source: Option<SocketAddr>,
+    /// Largest segment the backend is told to send, bytes (TCP_MAXSEG).
+    pub max_segment: Option<u16>,
+    /// Mark of its packets (SO_MARK).
+    pub mark: Option<u32>,
+}
+
 /// Connects with TCP_NODELAY, and with keepalive after `keepalive` of silence (zero:
 /// none). Gives up at `deadline`.
 pub async fn connect(
     address: SocketAddr,
     deadline: Instant,
     keepalive: Duration,
+    tuning: &Tuning,
 ) -> Result<TcpStream, DialError> {
     let started = Instant::now();
     let fail = |source| DialError { address, source };
-    let socket = socket(address, keepalive).map_err(|e| fail(Failure::Io(e)))?;
+    let socket = socket(address, keepalive, tuning).map_err(|e| fail(Failure::Io(e)))?;
     match tokio::time::timeout_at(deadline.into(), socket.connect(address)).await {
         Ok(Ok(stream)) => Ok(stream),
         Ok(Err(error)) => Err(fail(Failure::Io(error))),
@@ -42,13 +54,25 @@ pub fn set_keepalive(socket: &impl AsFd, idle: Duration) -> io::Result<()> {
     SockRef::from(socket).set_tcp_keepalive(&keepalive)
 }
 
-fn socket(address: SocketAddr, keepalive: Duration) -> io::Result<TcpSocket> {
+fn socket(address: SocketAddr, keepalive: Duration, tuning: &Tuning) -> io::Result<TcpSocket> {
     let socket = match address {
         SocketAddr::V4(_) => TcpSocket::new_v4(),
         SocketAddr::V6(_) => TcpSocket::new_v6(),
     }?;
     socket.set_nodelay(true)?;
     set_keepalive(&socket, keepalive)?;
+    let options = SockRef::from(&socket);
+    if let Some(bytes) = tuning.max_segment {
+        options.set_tcp_mss(bytes.into())?;
+    }
+    if let Some(mark) = tuning.mark {
+        options.set_mark(mark)?;
+    }
+    if let Some(source) = tuning.source {
+        // A port of ours may rest in TIME_WAIT after a flow that had its sockets.
+        options.set_reuse_address(true)?;
+        socket.bind(source)?;
+    }
     Ok(socket)
 }
 
@@ -83,6 +107,17 @@ impl DialError {
             _ if is_local(error) => "local",
             _ => "other",
         }
+    }
+
+    /// Whether the source it was to come from is taken.
+    pub fn is_source_taken(&self) -> bool {
+        let Failure::Io(error) = &self.source else {
+            return false;
+        };
+        matches!(
+            error.kind(),
+            ErrorKind::AddrInUse | ErrorKind::AddrNotAvailable
+        )
     }
 
     /// Whether this host is short of descriptors or memory: that tells nothing about
@@ -182,7 +217,9 @@ mod tests {
             assert_eq!(error.reason(), reason);
             assert!(DialError::REASONS.contains(&reason));
             assert_eq!(error.is_local(), reason == "local");
+            assert_eq!(error.is_source_taken(), code == libc::EADDRNOTAVAIL);
         }
+        assert!(io(libc::EADDRINUSE).is_source_taken());
         assert_eq!(timeout(1).reason(), "timeout");
     }
 

@@ -1,7 +1,7 @@
 //! One broker node and the connections on it.
 
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arc_swap::ArcSwap;
@@ -10,6 +10,7 @@ use super::AdminState;
 use super::health::{Change, State};
 use crate::affinity::{BackendId, Candidate, Server};
 use crate::config;
+use crate::datapath::backend_tag;
 use crate::metrics::{BackendLabels, BackendMetrics, Metrics};
 
 /// A broker node of a pool.
@@ -24,9 +25,12 @@ pub struct Backend {
     pub pool: String,
     /// Name within the pool.
     pub name: String,
+    /// [`backend_tag`] of both names.
+    pub tag: u32,
     spec: ArcSwap<config::Backend>,
     connections: AtomicU64,
     admin: AtomicU8,
+    admin_epoch: AtomicU32,
     up: AtomicBool,
     status: Mutex<Status>,
     counters: BackendMetrics,
@@ -51,9 +55,11 @@ impl Backend {
             id,
             pool: pool.to_owned(),
             name: spec.name.clone(),
+            tag: backend_tag(pool, &spec.name),
             spec: ArcSwap::from_pointee(spec.clone()),
             connections: AtomicU64::new(0),
             admin: AtomicU8::new(AdminState::Ready as u8),
+            admin_epoch: AtomicU32::new(0),
             up: AtomicBool::new(true),
             status: Mutex::default(),
             counters: metrics.backend(pool, &spec.name),
@@ -88,10 +94,16 @@ impl Backend {
     pub fn set_admin_state(&self, state: AdminState) {
         let status = self.status();
         let before = AdminState::from_u8(self.admin.swap(state as u8, Relaxed));
+        self.admin_epoch.fetch_add(1, Relaxed);
         if before != state {
             tracing::info!("backend {}/{} is set to {state}", self.pool, self.name);
         }
         self.publish(&status);
+    }
+
+    /// Counts what operators have wanted of it; wraps.
+    pub fn admin_epoch(&self) -> u32 {
+        self.admin_epoch.load(Relaxed)
     }
 
     /// Whether its health checks (or their absence) say that it is alive.

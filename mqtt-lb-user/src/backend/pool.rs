@@ -84,6 +84,16 @@ impl Pool {
         sticky
     }
 
+    /// Records where a client is that was there before this process. An entry that
+    /// exists is newer.
+    pub fn restore(&self, now: Instant, key: &[u8], backend: &Backend) {
+        self.with_table(|table| {
+            if table.entry(now, key).is_none() {
+                table.set(now, key, backend.id);
+            }
+        });
+    }
+
     /// Metrics of this pool.
     pub fn metrics(&self) -> &PoolMetrics {
         &self.metrics

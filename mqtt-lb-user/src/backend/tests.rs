@@ -41,6 +41,7 @@ fn config(backends: &str) -> config::Pool {
         proxy_protocol: ProxyProtocol::Off,
         failover_codes: Vec::new(),
         health: Some(HEALTH),
+        on_marked_down: config::MarkedDown::default(),
         backends: backends.split_whitespace().map(backend).collect(),
     }
 }

@@ -7,7 +7,10 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
+use mqtt_lb_user::config::PathKind;
+use mqtt_lb_user::config::units::duration_text;
 use mqtt_lb_user::escape::{Word, unescape};
+use mqtt_lb_user::metrics::path_name;
 
 use super::{BackendCommand, TableCommand, Target, Which};
 
@@ -92,10 +95,31 @@ impl BackendCommand {
         match self {
             Self::List { pool: None } => "show backends".to_owned(),
             Self::List { pool: Some(pool) } => format!("show backends {}", word(pool)),
-            Self::Drain(target) => state(target, "drain"),
+            Self::Drain {
+                target,
+                deadline: None,
+            } => state(target, "drain"),
+            Self::Drain {
+                target,
+                deadline: Some(deadline),
+            } => {
+                let drain = state(target, "drain");
+                format!("{drain} deadline {}", duration_text(*deadline))
+            }
             Self::Ready(target) => state(target, "ready"),
             Self::Maint(target) => state(target, "maint"),
+            Self::Shutdown(Target { target }) => {
+                format!("shutdown sessions server {}", word(target))
+            }
         }
+    }
+}
+
+/// The words of the admin socket for the connections on `path`, or all.
+pub fn show_flows(path: Option<PathKind>) -> String {
+    match path {
+        None => "show flows".to_owned(),
+        Some(path) => format!("show flows path {}", path_name(path)),
     }
 }
 

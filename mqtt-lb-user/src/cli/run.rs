@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use clap::Args;
 use mqtt_lb_user::config::{
     BackendFlag, Balance, Config, ConfigError, DEFAULT_ADMIN_SOCKET, DEFAULT_HTTP, Flags,
-    LogFormat, PathKind, ProxyProtocol, from_flags, load, parse_address, parse_socket_path,
+    LogFormat, Origin, PathKind, ProxyProtocol, from_flags, parse_address, parse_socket_path,
 };
 
 /// Balance, from a configuration file or from flags alone.
@@ -78,8 +78,17 @@ pub struct Run {
         env = "MQTT_LB_DATAPATH",
         conflicts_with = "file"
     )]
-    #[arg(value_enum, value_delimiter = ',', default_value = "sockmap,copy")]
+    #[arg(
+        value_enum,
+        value_delimiter = ',',
+        default_value = "splice,sockmap,copy"
+    )]
     datapath: Vec<PathKind>,
+
+    /// On SIGTERM end the connections of the splice path too; else they go on
+    /// without the process, and the next one takes them over.
+    #[arg(long)]
+    drop_flows: bool,
 
     /// Shape of the log lines.
     #[arg(
@@ -91,7 +100,7 @@ pub struct Run {
     #[arg(value_enum, default_value = "text")]
     log_format: LogFormat,
 
-    /// Unix socket for `mqtt-lb table` and `mqtt-lb backend`, or off.
+    /// Unix socket for `mqtt-lb table`, `backend` and `flows list`, or off.
     #[arg(
         long,
         value_name = "PATH",
@@ -117,9 +126,13 @@ impl Run {
     ///
     /// # Errors
     /// Everything that is wrong with the file or the flags.
-    pub fn config(self) -> Result<(Config, Option<PathBuf>), ConfigError> {
+    pub fn config(self) -> Result<(Config, Option<Origin>), ConfigError> {
         if let Some(file) = self.file {
-            return Ok((load(&file)?, Some(file)));
+            let origin = Origin {
+                file,
+                drop_flows: self.drop_flows,
+            };
+            return Ok((origin.load()?, Some(origin)));
         }
         let flags = Flags {
             listen: self.listen,
@@ -128,6 +141,7 @@ impl Run {
             proxy_protocol: self.proxy_protocol,
             stick: !self.no_stick,
             datapath: self.datapath,
+            drop_flows: self.drop_flows,
             log_format: self.log_format,
             admin: self.admin_socket.into(),
             http: self.http.into(),

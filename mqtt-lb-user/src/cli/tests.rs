@@ -3,7 +3,7 @@ use std::os::unix::net::UnixListener;
 use std::thread;
 
 use clap::CommandFactory;
-use mqtt_lb_user::config::{Balance, Config, PathKind, ProxyProtocol, Stick};
+use mqtt_lb_user::config::{Balance, Config, Origin, PathKind, ProxyProtocol, Stick};
 
 use super::*;
 
@@ -22,6 +22,10 @@ fn words(line: &str) -> String {
     match parse(line).expect(line).command {
         Command::Table { command, .. } => command.line(),
         Command::Backend { command, .. } => command.line(),
+        Command::Flows {
+            command: FlowsCommand::List { path },
+            ..
+        } => admin::show_flows(path),
         other => panic!("{line} is {other:?}"),
     }
 }
@@ -55,7 +59,7 @@ fn flags_make_a_configuration() {
 
     let long = config(
         "mqtt-lb run --listen 0.0.0.0:1883,[::]:1884 --backend [::1]:1885 --balance leastconn \
-         --proxy-protocol v2 --no-stick --datapath copy --log-format json --admin-socket off --http off",
+         --proxy-protocol v2 --no-stick --datapath splice,copy --log-format json --admin-socket off --http off",
     );
     let pool = &long.pools["default"];
     assert_eq!(long.listeners.len(), 2);
@@ -64,7 +68,45 @@ fn flags_make_a_configuration() {
         (Balance::LeastConn, ProxyProtocol::V2)
     );
     assert_eq!((pool.stick, long.admin, long.http), (None, None, None));
-    assert_eq!(long.datapath, [PathKind::Copy]);
+    assert_eq!(long.datapath, [PathKind::Splice, PathKind::Copy]);
+}
+
+#[test]
+fn drop_flows_goes_over_flags_and_file() {
+    let base = "mqtt-lb run --listen 0.0.0.0:1883 --backend 10.0.0.1:1883";
+    assert!(!config(base).splice.drop_flows);
+    assert!(config(&format!("{base} --drop-flows")).splice.drop_flows);
+
+    let directory = tempfile::tempdir().expect("temporary directory");
+    let file = directory.path().join("x.toml");
+    let example = include_str!("../../../examples/haproxy-recipe.toml");
+    std::fs::write(&file, example).expect("written");
+    let line = format!("mqtt-lb run -f {} --drop-flows", file.display());
+    let Command::Run(run) = parse(&line).expect(&line).command else {
+        panic!("{line}");
+    };
+    let (config, origin) = run.config().expect("valid");
+    assert!(config.splice.drop_flows);
+    let drop_flows = true;
+    let origin = origin.expect("a file");
+    assert_eq!(origin, Origin { file, drop_flows });
+    assert!(origin.load().expect("valid").splice.drop_flows, "reloaded");
+}
+
+#[test]
+fn flush_is_about_the_usual_pins_and_this_namespace() {
+    let Command::Flows { command, .. } = parse("mqtt-lb flows flush").expect("valid").command
+    else {
+        panic!("another command");
+    };
+    let FlowsCommand::Flush {
+        pin,
+        all_namespaces,
+    } = command
+    else {
+        panic!("{command:?}");
+    };
+    assert_eq!((pin, all_namespaces), (Splice::default().pin, false));
 }
 
 #[test]
@@ -88,6 +130,10 @@ fn bad_flags_are_refused() {
         "mqtt-lb table show --key c0".to_owned(),
         r"mqtt-lb table show emqx --key \q".to_owned(),
         "mqtt-lb backend drain emqx1".to_owned(),
+        "mqtt-lb backend drain emqx/emqx1 --deadline 30".to_owned(),
+        "mqtt-lb backend shutdown emqx1".to_owned(),
+        "mqtt-lb flows list --path xdp".to_owned(),
+        "mqtt-lb flows flush --pin relative".to_owned(),
     ] {
         assert!(parse(&line).is_err(), "{line}");
     }
@@ -170,6 +216,16 @@ fn commands_become_the_words_of_the_socket() {
             "mqtt-lb backend maint emqx/emqx1",
             "set backend emqx/emqx1 state maint",
         ),
+        (
+            "mqtt-lb backend drain emqx/emqx1 --deadline 1m30s",
+            "set backend emqx/emqx1 state drain deadline 90s",
+        ),
+        (
+            "mqtt-lb backend shutdown emqx/emqx1",
+            "shutdown sessions server emqx/emqx1",
+        ),
+        ("mqtt-lb flows list", "show flows"),
+        ("mqtt-lb flows list --path splice", "show flows path splice"),
     ] {
         assert_eq!(words(line), expected, "{line}");
     }

@@ -10,6 +10,8 @@ use super::value::{Read, boolean, choice, expected, size};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, ValueEnum)]
 #[value(rename_all = "lower")]
 pub enum PathKind {
+    /// The kernel translates the packets of two dissolved sockets.
+    Splice,
     /// The kernel redirects between the two sockets.
     Sockmap,
     /// Userspace copies.
@@ -18,12 +20,15 @@ pub enum PathKind {
 
 impl PathKind {
     /// The order of preference when none is given.
-    pub const DEFAULT: [Self; 2] = [Self::Sockmap, Self::Copy];
+    pub const DEFAULT: [Self; 3] = [Self::Splice, Self::Sockmap, Self::Copy];
 
     /// Reads `datapath`.
     pub(super) fn read_list(value: &DeValue<'_>) -> Read<Vec<Self>> {
         let DeValue::Array(array) = value else {
-            return Err(expected("a list such as [\"sockmap\", \"copy\"]", value));
+            return Err(expected(
+                "a list such as [\"splice\", \"sockmap\", \"copy\"]",
+                value,
+            ));
         };
         let paths: Read<Vec<Self>> = array.iter().map(|path| choice(path.get_ref())).collect();
         Self::in_order(paths?)
@@ -35,7 +40,10 @@ impl PathKind {
     /// One line: the list is empty, names a path twice or one behind `copy`.
     pub(super) fn in_order(mut paths: Vec<Self>) -> Read<Vec<Self>> {
         if paths.is_empty() {
-            return Err("names no data path: write [\"sockmap\", \"copy\"] or [\"copy\"]".into());
+            return Err(
+                "names no data path: write [\"splice\", \"sockmap\", \"copy\"] or [\"copy\"]"
+                    .into(),
+            );
         }
         if (1..paths.len()).any(|i| paths[..i].contains(&paths[i])) {
             return Err("names a data path twice: name each once".into());

@@ -29,6 +29,8 @@ pub struct Flags {
     pub stick: bool,
     /// Data paths in order of preference; empty for the default.
     pub datapath: Vec<PathKind>,
+    /// End the spliced flows on SIGTERM.
+    pub drop_flows: bool,
     /// Shape of the log lines.
     pub log_format: LogFormat,
     /// The unix admin socket; `None` switches it off.
@@ -75,6 +77,7 @@ pub fn from_flags(flags: &Flags) -> Result<Config, ConfigError> {
         ..Config::default()
     };
     config.log.format = flags.log_format;
+    config.splice.drop_flows = flags.drop_flows;
     if !flags.datapath.is_empty() {
         config.datapath = PathKind::in_order(flags.datapath.clone())
             .map_err(|message| ConfigError::whole("--datapath", message))?;

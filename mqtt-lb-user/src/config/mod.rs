@@ -14,8 +14,11 @@ mod health;
 mod limits;
 mod listener;
 mod log;
+mod marked_down;
+mod origin;
 mod pool;
 mod section;
+mod splice;
 mod stick;
 mod syntax;
 pub mod units;
@@ -34,7 +37,10 @@ pub use health::{CheckKind, Health};
 pub use limits::{Limits, Timeouts};
 pub use listener::Listener;
 pub use log::{Log, LogFormat};
+pub use marked_down::MarkedDown;
+pub use origin::Origin;
 pub use pool::{Balance, EmptyClientId, Pool, ProxyProtocol};
+pub use splice::{Attach, Splice, parse_pin};
 pub use stick::Stick;
 pub use value::{parse_address, parse_socket_path};
 
@@ -62,6 +68,8 @@ pub struct Config {
     pub limits: Limits,
     /// Deadlines.
     pub timeouts: Timeouts,
+    /// Settings of the splice path.
+    pub splice: Splice,
     /// Settings of the sockmap path.
     pub sockmap: Sockmap,
     /// Listeners by name.
@@ -81,6 +89,7 @@ impl Default for Config {
             http: Some(DEFAULT_HTTP),
             limits: Limits::default(),
             timeouts: Timeouts::default(),
+            splice: Splice::default(),
             sockmap: Sockmap::default(),
             listeners: BTreeMap::new(),
             pools: BTreeMap::new(),

@@ -6,6 +6,7 @@ use toml::de::DeValue;
 use super::backend::Backend;
 use super::clash::Addresses;
 use super::health::Health;
+use super::marked_down::MarkedDown;
 use super::section::{Place, Section};
 use super::stick::Stick;
 use super::value::{Read, choice, expected, integer};
@@ -31,6 +32,8 @@ pub struct Pool {
     pub failover_codes: Vec<u8>,
     /// Active health checks; `None` switches them off.
     pub health: Option<Health>,
+    /// What happens to the sessions of a backend that has gone down.
+    pub on_marked_down: MarkedDown,
     /// The backends, in the order of the file.
     pub backends: Vec<Backend>,
 }
@@ -81,6 +84,7 @@ impl Default for Pool {
             proxy_protocol: ProxyProtocol::Off,
             failover_codes: FAILOVER_CODES.to_vec(),
             health: Some(Health::default()),
+            on_marked_down: MarkedDown::default(),
             backends: Vec::new(),
         }
     }
@@ -109,6 +113,9 @@ impl Pool {
             health: section
                 .section("health")
                 .map_or(default.health, Health::read),
+            on_marked_down: section
+                .section("on_marked_down")
+                .map_or(default.on_marked_down, MarkedDown::read),
             backends: Backend::read_list(backends, name, addresses),
         };
         section.finish();

@@ -1,55 +1,65 @@
 //! Which data paths this process can use, and how many flows are on each.
 
-use crate::config::{PathKind, SockmapPolicy};
-use crate::datapath::{DataPath, Offload};
+use crate::config::PathKind;
+use crate::datapath::{DataPath, Offers, Residents, Route};
 use crate::metrics::{Metrics, PathMetrics};
 
-/// The paths of the process: copy, and at most one that is faster.
+/// The paths of the process: copy, and those that are preferred to it.
 pub struct Paths {
     copy: PathMetrics,
-    offload: Option<(Box<dyn DataPath>, PathMetrics)>,
+    offloads: Vec<(Box<dyn DataPath>, PathMetrics)>,
 }
 
 impl Paths {
-    /// `offload`: the path that is preferred to copy, when this host can run it.
-    pub fn new(offload: Option<Box<dyn DataPath>>, metrics: &Metrics) -> Self {
+    /// `offloads`: the paths that are preferred to copy and that this host can run,
+    /// best first.
+    pub fn new(offloads: Vec<Box<dyn DataPath>>, metrics: &Metrics) -> Self {
         let copy = metrics.path(PathKind::Copy);
         copy.available.set(1);
-        let offload = offload.map(|path| {
+        let known = |path: Box<dyn DataPath>| {
             let metrics = metrics.path(path.kind());
             metrics.available.set(1);
             (path, metrics)
-        });
-        Self { copy, offload }
-    }
-
-    /// When flows leave the copy path; `None` when there is no other.
-    pub fn policy(&self) -> Option<SockmapPolicy> {
-        self.offload.as_ref().map(|(path, _)| path.policy())
-    }
-
-    /// Prepares a flow for the faster path.
-    pub fn flow(&self) -> Option<Box<dyn Offload>> {
-        self.offload.as_ref().map(|(path, _)| path.flow())
-    }
-
-    /// The faster path's name.
-    pub fn offload_kind(&self) -> Option<PathKind> {
-        self.offload.as_ref().map(|(path, _)| path.kind())
-    }
-
-    /// Counts a hand-over that was refused.
-    pub fn refused(&self, reason: &'static str) {
-        if let Some((_, metrics)) = &self.offload {
-            metrics.refused(reason);
+        };
+        Self {
+            copy,
+            offloads: offloads.into_iter().map(known).collect(),
         }
+    }
+
+    /// What the faster paths offer to a flow that is about to be dialled.
+    pub fn offers(&self, route: &Route<'_>) -> Offers {
+        Offers::ask(self.offloads.iter(), route)
+    }
+
+    /// Flows that live without sockets, when there is a path for them.
+    pub fn residents(&self) -> Option<&dyn Residents> {
+        self.offloads.iter().find_map(|(path, _)| path.residents())
+    }
+
+    /// Largest segment that clients should be told to send, bytes.
+    pub fn max_segment(&self) -> Option<u16> {
+        let wanted = self
+            .offloads
+            .iter()
+            .filter_map(|(path, _)| path.max_segment());
+        wanted.min()
+    }
+
+    /// Counts a flow that was on a path before this process was.
+    pub fn adopted(&self, path: PathKind) {
+        self.metrics(path).flows.inc();
+        self.metrics(path).moved("adopted");
+    }
+
+    /// Counts a flow that has ended without an [`OnPath`].
+    pub fn gone(&self, path: PathKind) {
+        self.metrics(path).flows.dec();
     }
 
     fn metrics(&self, path: PathKind) -> &PathMetrics {
-        match &self.offload {
-            Some((offload, metrics)) if offload.kind() == path => metrics,
-            _ => &self.copy,
-        }
+        let offload = self.offloads.iter().find(|(known, _)| known.kind() == path);
+        offload.map_or(&self.copy, |(_, metrics)| metrics)
     }
 }
 
@@ -81,6 +91,11 @@ impl<'a> OnPath<'a> {
     /// The path the flow is on.
     pub fn path(&self) -> PathKind {
         self.path
+    }
+
+    /// The flow stays there when this is gone: [`Paths::gone`] ends it.
+    pub fn stay(self) {
+        std::mem::forget(self);
     }
 }
 

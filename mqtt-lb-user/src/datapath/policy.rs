@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::config::SockmapPolicy;
+use super::Refusal;
 
 /// Window over which the rate of a flow is judged, and its least age.
 const WINDOW: Duration = Duration::from_secs(1);
@@ -11,27 +11,47 @@ const WINDOW: Duration = Duration::from_secs(1);
 pub const BUSY: u32 = 1000;
 /// Time until a flow that was not quiet after all is offered again.
 const MOMENT: Duration = Duration::from_millis(2);
+/// Moments that a flow is offered at, one after the other.
+const MOMENTS: u32 = 500;
 /// Time until a flow that was refused for a passing reason is offered again.
 const RETRY: Duration = Duration::from_secs(10);
 
-/// The decision of one flow.
+/// When flows move onto a path.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Rule {
+    /// After a second without many packets.
+    Quiet,
+    /// At the first moment at which it can.
+    Always,
+    /// Not at all: there is no other path.
+    Never,
+}
+
+/// The decision of one flow about one path.
 #[derive(Debug)]
 pub struct Policy {
-    rule: Option<SockmapPolicy>,
+    rule: Rule,
     reads: u32,
     window: Instant,
     quiet: bool,
+    moments: u32,
 }
 
 impl Policy {
-    /// `None`: no path but copy is available.
-    pub fn new(rule: Option<SockmapPolicy>, now: Instant) -> Self {
+    /// A flow that has just begun.
+    pub fn new(rule: Rule, now: Instant) -> Self {
         Self {
             rule,
             reads: 0,
             window: now + WINDOW,
-            quiet: rule == Some(SockmapPolicy::Always),
+            quiet: rule == Rule::Always,
+            moments: 0,
         }
+    }
+
+    /// The path is on offer from now on.
+    pub fn restart(&mut self, now: Instant) {
+        *self = Self::new(self.rule, now);
     }
 
     /// Notes a read in either direction.
@@ -41,20 +61,20 @@ impl Policy {
 
     /// Whether the flow should be handed over at its next quiet moment.
     pub fn wants_offload(&self) -> bool {
-        self.rule.is_some() && self.quiet
+        self.quiet
     }
 
     /// When to call [`Policy::tick`] next.
     pub fn next_tick(&self) -> Option<Instant> {
-        (self.rule.is_some() && !self.quiet).then_some(self.window)
+        (!self.quiet && self.rule != Rule::Never).then_some(self.window)
     }
 
     /// Judges the window that ends at `now`.
     pub fn tick(&mut self, now: Instant) {
-        if now < self.window {
+        if now < self.window || self.rule == Rule::Never {
             return;
         }
-        self.quiet = self.rule == Some(SockmapPolicy::Always) || self.reads < BUSY;
+        self.quiet = self.rule == Rule::Always || self.reads < BUSY;
         self.reads = 0;
         self.window = now + WINDOW;
     }
@@ -66,28 +86,37 @@ impl Policy {
         self.wait(now, WINDOW);
     }
 
-    /// Bytes arrived during the hand-over.
+    /// The flow was not quiet. With [`Rule::Always`] it is offered again in a moment,
+    /// but after many of them not for a while.
     pub fn not_quiet(&mut self, now: Instant) {
-        match self.rule {
-            Some(SockmapPolicy::Always) => self.wait(now, MOMENT),
-            _ => self.wait(now, WINDOW),
+        if self.rule != Rule::Always {
+            return self.wait(now, WINDOW);
+        }
+        self.moments += 1;
+        if self.moments < MOMENTS {
+            self.wait(now, MOMENT);
+        } else {
+            self.moments = 0;
+            self.wait(now, RETRY);
         }
     }
 
-    /// The path refused the flow for a passing reason.
-    pub fn refused(&mut self, now: Instant) {
-        self.wait(now, RETRY);
+    /// The path refused the flow; false when it always will.
+    pub fn refused(&mut self, refusal: Refusal, now: Instant) -> bool {
+        match refusal {
+            Refusal::NotQuiet => self.not_quiet(now),
+            // Its next packet may tell what is missing.
+            Refusal::NotLearned if self.moments < MOMENTS / 10 => self.not_quiet(now),
+            Refusal::TableFull => self.wait(now, RETRY),
+            _ => return false,
+        }
+        true
     }
 
     fn wait(&mut self, now: Instant, time: Duration) {
         self.quiet = false;
         self.reads = 0;
         self.window = now + time;
-    }
-
-    /// The path will never take this flow.
-    pub fn give_up(&mut self) {
-        self.rule = None;
     }
 }
 
@@ -96,9 +125,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn auto_waits_for_a_quiet_second() {
+    fn quiet_waits_for_a_quiet_second() {
         let start = Instant::now();
-        let mut policy = Policy::new(Some(SockmapPolicy::Auto), start);
+        let mut policy = Policy::new(Rule::Quiet, start);
         assert!(!policy.wants_offload());
         for _ in 0..BUSY {
             policy.read();
@@ -115,7 +144,7 @@ mod tests {
     #[test]
     fn always_does_not_wait() {
         let now = Instant::now();
-        let mut policy = Policy::new(Some(SockmapPolicy::Always), now);
+        let mut policy = Policy::new(Rule::Always, now);
         assert!(policy.wants_offload());
         policy.returned(now);
         assert!(!policy.wants_offload(), "but for a flow that came back");
@@ -126,7 +155,7 @@ mod tests {
     #[test]
     fn always_gives_bytes_that_came_in_between_a_moment() {
         let now = Instant::now();
-        let mut policy = Policy::new(Some(SockmapPolicy::Always), now);
+        let mut policy = Policy::new(Rule::Always, now);
         policy.not_quiet(now);
         assert!(!policy.wants_offload());
         policy.tick(now + MOMENT);
@@ -134,9 +163,31 @@ mod tests {
     }
 
     #[test]
-    fn auto_starts_over_when_a_flow_comes_back() {
+    fn a_flow_that_is_never_quiet_is_left_alone_for_a_while() {
+        let now = Instant::now();
+        let mut policy = Policy::new(Rule::Always, now);
+        for _ in 0..MOMENTS {
+            policy.not_quiet(now);
+        }
+        assert_eq!(policy.next_tick(), Some(now + RETRY));
+        policy.tick(now + RETRY);
+        policy.not_quiet(now + RETRY);
+        assert_eq!(policy.next_tick(), Some(now + RETRY + MOMENT));
+    }
+
+    #[test]
+    fn without_a_path_nothing_is_asked() {
+        let now = Instant::now();
+        let mut policy = Policy::new(Rule::Never, now);
+        policy.tick(now + WINDOW);
+        assert!(!policy.wants_offload());
+        assert_eq!(policy.next_tick(), None);
+    }
+
+    #[test]
+    fn quiet_starts_over_when_a_flow_comes_back() {
         let start = Instant::now();
-        let mut policy = Policy::new(Some(SockmapPolicy::Auto), start);
+        let mut policy = Policy::new(Rule::Quiet, start);
         policy.tick(start + WINDOW);
         assert!(policy.wants_offload());
         policy.returned(start + WINDOW);
@@ -145,15 +196,16 @@ mod tests {
     }
 
     #[test]
-    fn a_passing_refusal_is_retried_and_a_final_one_is_not() {
+    fn passing_refusals_are_retried_and_final_ones_are_not() {
         let start = Instant::now();
-        let mut policy = Policy::new(Some(SockmapPolicy::Always), start);
-        policy.refused(start);
+        let mut policy = Policy::new(Rule::Always, start);
+        assert!(policy.refused(Refusal::TableFull, start));
         assert!(!policy.wants_offload());
         policy.tick(start + RETRY);
         assert!(policy.wants_offload());
-        policy.give_up();
-        assert!(!policy.wants_offload());
-        assert_eq!(policy.next_tick(), None);
+        assert!(policy.refused(Refusal::NotQuiet, start));
+        assert!(!policy.refused(Refusal::Mss, start));
+        while policy.refused(Refusal::NotLearned, start) {}
+        assert!(policy.moments < MOMENTS);
     }
 }

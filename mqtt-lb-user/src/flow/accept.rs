@@ -26,13 +26,16 @@ pub async fn accept(
     mut closing: watch::Receiver<bool>,
 ) {
     let mut short = false;
-    let mut keepalive = None;
+    let mut inherited = None;
     loop {
-        inherit(
-            &socket,
-            &mut keepalive,
-            shared.config.load().timeouts.tcp_keepalive,
-        );
+        let wanted = Inherited {
+            keepalive: shared.config.load().timeouts.tcp_keepalive,
+            max_segment: shared.paths.max_segment(),
+        };
+        if inherited != Some(wanted) {
+            inherited = Some(wanted);
+            wanted.set(&socket);
+        }
         let accepted = tokio::select! {
             accepted = socket.accept() => accepted,
             _ = closing.wait_for(|closing| *closing) => break,
@@ -58,18 +61,25 @@ pub async fn accept(
     }
 }
 
-/// Sets on the listening socket what every accepted one inherits (`sk_clone_lock`),
-/// which spares system calls per client. Again only when the setting has changed.
-fn inherit(socket: &TcpListener, set: &mut Option<Duration>, keepalive: Duration) {
-    if *set == Some(keepalive) {
-        return;
+/// What every accepted socket inherits of the listening one (`sk_clone_lock`), which
+/// spares system calls per client.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Inherited {
+    keepalive: Duration,
+    max_segment: Option<u16>,
+}
+
+impl Inherited {
+    fn set(self, socket: &TcpListener) {
+        let listener = SockRef::from(socket);
+        // Without them clients are served all the same, a dead one is noticed later.
+        let _ = listener.set_tcp_nodelay(true);
+        let _ = listener.set_keepalive(!self.keepalive.is_zero());
+        let _ = set_keepalive(socket, self.keepalive);
+        if let Some(bytes) = self.max_segment {
+            let _ = listener.set_tcp_mss(bytes.into());
+        }
     }
-    *set = Some(keepalive);
-    let listener = SockRef::from(socket);
-    // Without them clients are served all the same, a dead one is noticed later.
-    let _ = listener.set_tcp_nodelay(true);
-    let _ = listener.set_keepalive(!keepalive.is_zero());
-    let _ = set_keepalive(socket, keepalive);
 }
 
 /// Accepts who is in the kernel's queue, whether the runtime has noticed or not.

@@ -1,6 +1,7 @@
 //! From a CONNECT to a backend that it is written to.
 
 use std::net::SocketAddr;
+use std::os::fd::AsFd as _;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use std::vec;
@@ -12,6 +13,7 @@ use tracing::warn;
 use super::sniff::Sniffed;
 use crate::backend::{Backend, Lease, Pool, dial, proxy};
 use crate::config::{EmptyClientId, Timeouts};
+use crate::datapath::{Offers, Paths, Route};
 
 /// What a client is routed by.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -50,6 +52,8 @@ impl Key {
 pub(super) struct Reached {
     /// The connection to the backend.
     pub(super) stream: TcpStream,
+    /// The faster paths that the connection was made for.
+    pub(super) offers: Offers,
     /// The client's place on the backend.
     pub(super) lease: Lease,
     /// Bytes written to the backend: PROXY header and everything from the client.
@@ -62,6 +66,8 @@ pub(super) struct Reached {
 pub(super) struct Dialer<'a> {
     pool: &'a Pool,
     sniffed: &'a Sniffed,
+    paths: &'a Paths,
+    client: &'a TcpStream,
     peer: SocketAddr,
     local: SocketAddr,
     keepalive: Duration,
@@ -77,7 +83,8 @@ impl<'a> Dialer<'a> {
         pool: &'a Pool,
         key: &Key,
         sniffed: &'a Sniffed,
-        client: &TcpStream,
+        paths: &'a Paths,
+        client: &'a TcpStream,
         peer: SocketAddr,
         timeouts: &Timeouts,
     ) -> Option<Self> {
@@ -85,6 +92,8 @@ impl<'a> Dialer<'a> {
         Some(Self {
             pool,
             sniffed,
+            paths,
+            client,
             peer,
             local: SocketAddr::new(local.ip().to_canonical(), local.port()),
             keepalive: timeouts.tcp_keepalive,
@@ -125,13 +134,28 @@ impl<'a> Dialer<'a> {
             backend.metrics().error(reason);
             warn!("backend {}/{}: {error}", self.pool.name, backend.name);
         };
-        let connected = dial::connect(backend.address(), deadline, self.keepalive).await;
+        let mut offers = self.paths.offers(&Route {
+            socket: self.client.as_fd(),
+            client: self.peer,
+            front: self.local,
+            backend: backend.address(),
+        });
+        let connected = loop {
+            let tuning = offers.tuning();
+            match dial::connect(backend.address(), deadline, self.keepalive, &tuning).await {
+                Err(error) if tuning.source.is_some() && error.is_source_taken() => {
+                    offers.choose_source();
+                }
+                connected => break connected,
+            }
+        };
         let mut stream = connected
             .inspect_err(|error| fail(error.reason(), error))
             .ok()?;
         match tokio::time::timeout_at(deadline.into(), stream.write_all(&first)).await {
             Ok(Ok(())) => Some(Reached {
                 stream,
+                offers,
                 lease,
                 written: first.len() as u64,
                 at: Instant::now(),

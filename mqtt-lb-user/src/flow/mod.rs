@@ -3,13 +3,16 @@
 mod abort;
 mod accept;
 mod answer;
+pub mod closer;
 mod dial;
 mod failover;
 mod hold;
+mod live;
 mod record;
 mod relay;
 mod shared;
 mod sniff;
+mod spliced;
 mod verdict;
 mod watch;
 
@@ -21,14 +24,17 @@ use tokio::net::TcpStream;
 use tracing::info;
 
 pub use accept::accept;
+pub use live::{Live, LiveFlow};
 pub use shared::{Listener, Shared};
+pub use spliced::adopt;
 
 use crate::session::End;
 use dial::{Dialer, Key};
 use record::Record;
-use relay::Routed;
+use relay::{Relayed, Routed};
 use shared::{Open, Pending};
 use sniff::Fault;
+use spliced::Spliced;
 use verdict::Patience;
 
 /// A client that has just been accepted, with its places in the counts.
@@ -40,7 +46,7 @@ struct Accepted {
     pending: Pending,
 }
 
-/// Serves one client from accept to its log line.
+/// Serves one client from accept to its log line, or until it needs no sockets.
 async fn serve(accepted: Accepted, shared: Arc<Shared>) {
     let Accepted {
         stream,
@@ -50,9 +56,17 @@ async fn serve(accepted: Accepted, shared: Arc<Shared>) {
         pending,
     } = accepted;
     let mut record = Record::start(peer, &listener.name);
-    let end = run(stream, peer, &listener, pending, &shared, &mut record).await;
-    record.finish(end, &shared);
-    drop(open);
+    match run(stream, peer, &listener, pending, &shared, &mut record).await {
+        Relayed::Over(end) => record.finish(end, &shared),
+        Relayed::Gone(gone) => {
+            let memo = record.memo(gone.lease.backend().tag);
+            let resident = Box::new(Spliced {
+                open: open.detach(),
+                lease: Some(gone.lease),
+            });
+            gone.departure.depart(gone.ends, &memo, resident);
+        }
+    }
 }
 
 async fn run(
@@ -62,7 +76,7 @@ async fn run(
     pending: Pending,
     shared: &Arc<Shared>,
     record: &mut Record,
-) -> End {
+) -> Relayed {
     let config = shared.config.load_full();
     let mut stop = shared.stop.clone();
     let arrival = arrive(&stream, peer, listener, pending, shared, record);
@@ -71,11 +85,13 @@ async fn run(
         _ = stop.wait_for(|stop| *stop) => Err(End::Shutdown),
     };
     match arrived {
-        Ok(routed) => match relay::relay(stream, routed, &config, shared, record).await {
-            End::ConnectTimeout => refuse(&Fault::Timeout, peer, listener),
-            end => end,
+        Ok(routed) => match relay::relay(stream, peer, routed, &config, shared, record).await {
+            Relayed::Over(End::ConnectTimeout) => {
+                Relayed::Over(refuse(&Fault::Timeout, peer, listener))
+            }
+            relayed => relayed,
         },
-        Err(end) => end,
+        Err(end) => Relayed::Over(end),
     }
 }
 
@@ -112,8 +128,16 @@ async fn arrive(
         listener.metrics.refused("empty_client_id");
         End::Refused("empty_client_id")
     })?;
-    let mut dialer =
-        Dialer::new(&pool, &key, &sniffed, stream, peer, &config.timeouts).ok_or(End::NoBackend)?;
+    let dialer = Dialer::new(
+        &pool,
+        &key,
+        &sniffed,
+        &shared.paths,
+        stream,
+        peer,
+        &config.timeouts,
+    );
+    let mut dialer = dialer.ok_or(End::NoBackend)?;
     let first = dialer.next().await.ok_or(End::NoBackend)?;
     record.reached(&first);
     let rest = sniffed.rest(deadline, pending);
@@ -133,6 +157,7 @@ async fn arrive(
     }
     Ok(Routed {
         reached,
+        client_id: sniffed.connect().client_id().to_vec(),
         sniffed: sniffed.bytes.len() as u64,
         rest,
         connack: patience.left(),

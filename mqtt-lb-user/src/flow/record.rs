@@ -8,6 +8,7 @@ use super::shared::Shared;
 use super::sniff::Sniffed;
 use crate::affinity::Sticky;
 use crate::config::PathKind;
+use crate::datapath::{Memo, tag};
 use crate::session::{End, Session};
 
 /// A session that is going on.
@@ -96,6 +97,25 @@ impl Record {
     pub(super) fn bytes(&mut self, up: u64, down: u64) {
         self.session.bytes_up = up;
         self.session.bytes_down = down;
+    }
+
+    /// What is left to know of it when it goes on without its sockets on the backend of
+    /// this tag.
+    pub(super) fn memo(&self, backend: u32) -> Memo {
+        let session = &self.session;
+        Memo {
+            client_id: session.client_id.clone().unwrap_or_default(),
+            cut: false,
+            keepalive: session.keepalive.unwrap_or(0),
+            level: session.level.unwrap_or(0),
+            connack: session.connack.unwrap_or(0),
+            sticky: session.sticky.unwrap_or(Sticky::None),
+            accepted: session.accepted,
+            backend,
+            listener: tag(&session.listener),
+            waited: session.waited.unwrap_or_default(),
+            connecting: session.connecting.unwrap_or_default(),
+        }
     }
 
     /// The session is over; its line is logged.

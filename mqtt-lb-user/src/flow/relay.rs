@@ -3,8 +3,10 @@
 
 use std::future::{Future as _, poll_fn};
 use std::io;
+use std::net::SocketAddr;
 use std::os::fd::AsFd;
 use std::pin::pin;
+use std::sync::Arc;
 use std::task::{Poll, ready};
 use std::time::{Duration, Instant};
 
@@ -14,19 +16,23 @@ use tracing::debug;
 
 use super::abort;
 use super::dial::Reached;
+use super::live::LiveFlow;
 use super::record::Record;
 use super::shared::Shared;
 use super::sniff::Rest;
 use super::watch::Watched;
+use crate::backend::Lease;
 use crate::config::{Config, PathKind};
 use crate::datapath::copy::{Exit, Outcome, Pump, Settings};
-use crate::datapath::{Directions, OnPath, Policy, Refusal, Return, Side};
+use crate::datapath::{Departure, Directions, Ends, Entry, Offers, OnPath, Return, Side};
 use crate::session::End;
 
 /// A client and the backend that has its CONNECT.
 pub(super) struct Routed {
     /// The backend and the connection to it.
     pub(super) reached: Reached,
+    /// The client id.
+    pub(super) client_id: Vec<u8>,
     /// Bytes of the client that have been written to it.
     pub(super) sniffed: u64,
     /// What of a long CONNECT has yet to come.
@@ -35,50 +41,95 @@ pub(super) struct Routed {
     pub(super) connack: Duration,
 }
 
-/// Relays until the flow is over.
+/// How relaying ended.
+pub(super) enum Relayed {
+    /// The flow is over.
+    Over(End),
+    /// It goes on without this process.
+    Gone(Gone),
+}
+
+/// A flow that a path has taken for good.
+pub(super) struct Gone {
+    /// The path's side of it.
+    pub(super) departure: Box<dyn Departure>,
+    /// The sockets it leaves behind.
+    pub(super) ends: Ends,
+    /// Its place on the backend.
+    pub(super) lease: Lease,
+}
+
+/// Relays until the flow is over, or needs no sockets.
 pub(super) async fn relay(
     client: TcpStream,
+    peer: SocketAddr,
     routed: Routed,
     config: &Config,
     shared: &Shared,
     record: &mut Record,
-) -> End {
+) -> Relayed {
     let Reached {
         stream,
+        offers,
         lease,
         written,
         ..
     } = routed.reached;
+    let backend = lease.backend();
+    let live = LiveFlow::new(
+        peer,
+        backend.address(),
+        backend.tag,
+        &routed.client_id,
+        record.started(),
+    );
+    let entered = shared.live.enter(live);
     let mut flow = Flow {
         dirs: Directions::default(),
-        policy: Policy::new(shared.paths.policy(), Instant::now()),
+        offers,
         watched: Watched::new(routed.connack, routed.rest, &shared.metrics),
         settings: Settings {
             buffer: config.limits.copy_buffer,
             drain: config.timeouts.drain,
         },
         stop: shared.stop.clone(),
+        live: entered.flow.clone(),
     };
     flow.dirs.up.read = routed.sniffed;
     flow.dirs.up.written = written;
     let pump = Pump::new(client, stream, flow.settings);
-    let end = flow.run(pump, shared, record).await;
-    drop(lease);
-    flow.watched.account(&flow.dirs);
+    let run = flow.run(pump, shared, record).await;
+    flow.account();
     record.connack(flow.watched.connack());
     record.bytes(flow.dirs.up.total(), flow.dirs.down.total());
-    end.unwrap_or_else(|error| {
-        debug!("registering the sockets of a flow: {error}");
-        End::ClientAborted
-    })
+    match run {
+        Ok(Run::Over(end)) => Relayed::Over(end),
+        Ok(Run::Dissolved(departure, ends)) => Relayed::Gone(Gone {
+            departure,
+            ends,
+            lease,
+        }),
+        Err(error) => {
+            debug!("registering the sockets of a flow: {error}");
+            Relayed::Over(End::ClientAborted)
+        }
+    }
+}
+
+/// How a flow's run ended.
+enum Run {
+    Over(End),
+    /// A path has taken it for good; these are its sockets.
+    Dissolved(Box<dyn Departure>, Ends),
 }
 
 struct Flow {
     dirs: Directions,
-    policy: Policy,
+    offers: Offers,
     watched: Watched,
     settings: Settings,
     stop: watch::Receiver<bool>,
+    live: Arc<LiveFlow>,
 }
 
 impl Flow {
@@ -87,63 +138,74 @@ impl Flow {
         mut pump: Pump,
         shared: &Shared,
         record: &mut Record,
-    ) -> io::Result<End> {
+    ) -> io::Result<Run> {
         let mut place = OnPath::start(&shared.paths);
-        let mut offload = shared.paths.flow();
         loop {
             match self.copy(&mut pump).await {
                 Ok(Exit::Quiet) => {}
-                Ok(Exit::Over(outcome)) => return Ok(self.over(pump, outcome).await),
+                Ok(Exit::Over(outcome)) => return Ok(Run::Over(self.over(pump, outcome).await)),
                 Err(end) => {
-                    self.cut(pump.socket(Side::Client), pump.socket(Side::Backend));
-                    return Ok(end);
+                    self.cut(end, pump.socket(Side::Client), pump.socket(Side::Backend));
+                    return Ok(Run::Over(end));
                 }
             }
-            let (Some(path), Some(kind)) = (&mut offload, shared.paths.offload_kind()) else {
+            let Some((kind, path)) = self.offers.current() else {
                 continue;
             };
+            let sockets = [Side::Client, Side::Backend].map(|side| pump.socket(side).as_fd());
+            if !path.looks_quiet(sockets[0], sockets[1]) {
+                self.offers.policy().not_quiet(Instant::now());
+                continue;
+            }
             let ends = pump.into_ends()?;
             match path.enter(&ends, &mut self.dirs) {
-                Ok(()) => {
+                Ok(Entry::Dissolved(departure)) => {
+                    place.move_to(kind, "quiet");
+                    place.stay();
+                    return Ok(Run::Dissolved(departure, ends));
+                }
+                Ok(Entry::Parked) => {
                     place.move_to(kind, "quiet");
                     record.path(kind);
+                    self.live.on_path(kind);
                     self.watched.account(&self.dirs);
                     let back = tokio::select! {
-                        reason = poll_fn(|cx| path.poll_return(cx)) => Some(reason),
-                        _ = self.stop.wait_for(|stop| *stop) => None,
+                        reason = poll_fn(|cx| path.poll_return(cx)) => Ok(reason),
+                        _ = self.stop.wait_for(|stop| *stop) => Err(End::Shutdown),
+                        end = self.live.condemned() => Err(end),
                     };
                     path.leave(&ends, &mut self.dirs);
-                    let Some(reason) = back else {
-                        self.cut(&ends.client, &ends.backend);
-                        return Ok(End::Shutdown);
+                    let reason = match back {
+                        Ok(reason) => reason,
+                        Err(end) => {
+                            self.cut(end, &ends.client, &ends.backend);
+                            return Ok(Run::Over(end));
+                        }
                     };
                     place.move_to(PathKind::Copy, reason.reason());
+                    self.live.on_path(PathKind::Copy);
                     if reason != Return::Closing {
                         record.path(PathKind::Copy);
                     }
-                    self.policy.returned(Instant::now());
+                    self.offers.policy().returned(Instant::now());
                 }
-                Err(refusal) => {
-                    shared.paths.refused(refusal.reason());
-                    self.refused(refusal);
-                }
+                Err(refusal) => self.offers.refused(refusal),
             }
-            self.watched.account(&self.dirs);
+            self.account();
             pump = Pump::resume(ends, self.settings)?;
         }
     }
 
-    fn refused(&mut self, refusal: Refusal) {
-        match refusal {
-            Refusal::NotQuiet => self.policy.not_quiet(Instant::now()),
-            Refusal::TableFull => self.policy.refused(Instant::now()),
-            Refusal::NotEstablished | Refusal::Kernel => self.policy.give_up(),
-        }
+    fn account(&mut self) {
+        self.watched.account(&self.dirs);
+        self.live
+            .account([self.dirs.up.total(), self.dirs.down.total()]);
     }
 
     /// Copies until the flow is quiet or over; `Err` when it has to end early.
     async fn copy(&mut self, pump: &mut Pump) -> Result<Exit, End> {
         let mut stop = self.stop.clone();
+        let live = self.live.clone();
         let mut alarm = pin!(tokio::time::sleep(Duration::ZERO));
         let copying = poll_fn(|cx| {
             loop {
@@ -151,14 +213,15 @@ impl Flow {
                 if let Some(end) = self.watched.overdue(now) {
                     return Poll::Ready(Err(end));
                 }
-                self.policy.tick(now);
-                let poll = pump.poll(cx, &mut self.dirs, &mut self.policy, &mut self.watched);
-                self.watched.account(&self.dirs);
+                let policy = self.offers.policy();
+                policy.tick(now);
+                let poll = pump.poll(cx, &mut self.dirs, policy, &mut self.watched);
+                self.account();
                 if let Poll::Ready(exit) = poll {
                     return Poll::Ready(Ok(exit));
                 }
                 let wake = [
-                    self.policy.next_tick(),
+                    self.offers.policy().next_tick(),
                     self.watched.next_deadline(),
                     pump.next_look(&self.dirs).map(|pause| now + pause),
                 ];
@@ -174,6 +237,7 @@ impl Flow {
         tokio::select! {
             exit = copying => exit,
             _ = stop.wait_for(|stop| *stop) => Err(End::Shutdown),
+            end = live.condemned() => Err(end),
         }
     }
 
@@ -189,23 +253,27 @@ impl Flow {
                 }
             }
             Outcome::Stalled(_) => {
-                self.cut(pump.socket(Side::Client), pump.socket(Side::Backend));
-                End::DrainTimeout
+                let end = End::DrainTimeout;
+                self.cut(end, pump.socket(Side::Client), pump.socket(Side::Backend));
+                end
             }
             Outcome::Overrun => {
-                self.cut(pump.socket(Side::Client), pump.socket(Side::Backend));
-                End::Overrun
+                let end = End::Overrun;
+                self.cut(end, pump.socket(Side::Client), pump.socket(Side::Backend));
+                end
             }
         }
     }
 
     /// Before the sockets are closed early: a side that is owed bytes gets a reset,
-    /// lest it take the cut stream for a whole one.
-    fn cut(&self, client: &impl AsFd, backend: &impl AsFd) {
-        if self.dirs.up.owes() {
+    /// lest it take the cut stream for a whole one. So do both when somebody has ended
+    /// the flow.
+    fn cut(&self, end: End, client: &impl AsFd, backend: &impl AsFd) {
+        let condemned = matches!(end, End::Killed | End::BackendDown);
+        if condemned || self.dirs.up.owes() {
             abort::reset(backend);
         }
-        if self.dirs.down.owes() {
+        if condemned || self.dirs.down.owes() {
             abort::reset(client);
         }
     }

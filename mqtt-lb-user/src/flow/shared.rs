@@ -6,9 +6,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use arc_swap::ArcSwap;
 use tokio::sync::watch;
 
+use super::live::Live;
 use crate::backend::Pools;
 use crate::config::Config;
-use crate::datapath::Paths;
+use crate::datapath::{Paths, tag};
 use crate::metrics::{ListenerMetrics, Metrics};
 
 /// Shared by every connection of the process.
@@ -22,15 +23,31 @@ pub struct Shared {
     /// The data paths this host can run.
     pub paths: Paths,
     /// Connections open now.
-    pub open: Arc<AtomicUsize>,
+    pub open: AtomicUsize,
+    /// Those of them that live in the kernel without sockets.
+    pub detached: AtomicUsize,
+    /// Flows that have their sockets.
+    pub live: Arc<Live>,
+    /// The listeners of this process.
+    pub listeners: Vec<Arc<Listener>>,
     /// Turns true when connections have to end.
     pub stop: watch::Receiver<bool>,
+}
+
+impl Shared {
+    /// Connections that need this process.
+    pub fn attached(&self) -> usize {
+        let open = self.open.load(Ordering::Relaxed);
+        open.saturating_sub(self.detached.load(Ordering::Relaxed))
+    }
 }
 
 /// A listener, over all workers.
 pub struct Listener {
     /// Its name in the configuration.
     pub name: String,
+    /// [`tag`] of its name.
+    pub tag: u32,
     /// Its metrics.
     pub metrics: ListenerMetrics,
     /// Connections that have not finished their CONNECT.
@@ -42,6 +59,7 @@ impl Listener {
     pub fn new(name: &str, metrics: &Metrics) -> Self {
         Self {
             name: name.to_owned(),
+            tag: tag(name),
             metrics: metrics.listener(name),
             pending: Arc::default(),
         }
@@ -50,9 +68,12 @@ impl Listener {
 
 /// A place among the open connections, held until dropped.
 pub(super) struct Open {
-    count: Arc<AtomicUsize>,
-    metrics: ListenerMetrics,
+    shared: Arc<Shared>,
+    listener: Arc<Listener>,
 }
+
+/// The place of a flow without sockets.
+pub(super) struct Detached(Open);
 
 /// A place among the connections without a whole CONNECT, held until dropped.
 pub(super) struct Pending {
@@ -62,13 +83,50 @@ pub(super) struct Pending {
 
 impl Open {
     /// `None` when `limit` connections are open.
-    pub(super) fn take(shared: &Shared, listener: &Listener, limit: usize) -> Option<Self> {
+    pub(super) fn take(
+        shared: &Arc<Shared>,
+        listener: &Arc<Listener>,
+        limit: usize,
+    ) -> Option<Self> {
         take(&shared.open, limit)?;
         listener.metrics.connections.inc();
         Some(Self {
-            count: shared.open.clone(),
-            metrics: listener.metrics.clone(),
+            shared: shared.clone(),
+            listener: listener.clone(),
         })
+    }
+
+    /// The flow needs this process no more.
+    pub(super) fn detach(self) -> Detached {
+        self.shared.detached.fetch_add(1, Ordering::Relaxed);
+        Detached(self)
+    }
+}
+
+impl Detached {
+    /// The place of a flow that was found; it may exceed the limit.
+    pub(super) fn adopt(shared: &Arc<Shared>, listener: &Arc<Listener>) -> Self {
+        shared.open.fetch_add(1, Ordering::Relaxed);
+        listener.metrics.connections.inc();
+        let open = Open {
+            shared: shared.clone(),
+            listener: listener.clone(),
+        };
+        open.detach()
+    }
+
+    pub(super) fn shared(&self) -> &Arc<Shared> {
+        &self.0.shared
+    }
+
+    pub(super) fn listener_name(&self) -> &str {
+        &self.0.listener.name
+    }
+}
+
+impl Drop for Detached {
+    fn drop(&mut self) {
+        self.0.shared.detached.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -95,8 +153,8 @@ fn take(count: &AtomicUsize, limit: usize) -> Option<()> {
 
 impl Drop for Open {
     fn drop(&mut self) {
-        self.count.fetch_sub(1, Ordering::Relaxed);
-        self.metrics.connections.dec();
+        self.shared.open.fetch_sub(1, Ordering::Relaxed);
+        self.listener.metrics.connections.dec();
     }
 }
 

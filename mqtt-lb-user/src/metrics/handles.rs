@@ -190,6 +190,7 @@ impl Metrics {
 /// The word for a data path in metrics and logs.
 pub fn path_name(path: PathKind) -> &'static str {
     match path {
+        PathKind::Splice => "splice",
         PathKind::Sockmap => "sockmap",
         PathKind::Copy => "copy",
     }

@@ -9,6 +9,7 @@ use prometheus_client::encoding::text;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Metric, Registry};
 
 pub use handles::{
@@ -18,6 +19,11 @@ pub use labels::{
     BackendErrorLabels, BackendLabels, DirectionLabels, FailoverLabels, ListenerLabels, PathLabels,
     PathReasonLabels, RefusedLabels, ResultLabels, StickyLabels,
 };
+
+/// Bounds of `mqttlb_splice_handover_seconds`: around the 15 µs that it takes.
+const HANDOVER: [f64; 12] = [
+    5e-6, 10e-6, 15e-6, 20e-6, 30e-6, 50e-6, 100e-6, 200e-6, 500e-6, 1e-3, 5e-3, 50e-3,
+];
 
 /// All metrics, shared by every thread.
 ///
@@ -54,6 +60,9 @@ pub struct Metrics {
     pub path_refused: Family<PathReasonLabels, Counter>,
     /// `mqttlb_datapath_available{path}`: 1 when this host can run the path.
     pub path_available: Family<PathLabels, Gauge>,
+    /// `mqttlb_splice_handover_seconds`: time that a flow's packets were held back while
+    /// it was handed over to the kernel for good.
+    pub handover: Histogram,
     /// `mqttlb_buffered_bytes`: bytes of clients and brokers held in userspace.
     pub buffered: Gauge,
     /// `mqttlb_config_reloads_total{result}`: configurations read again.
@@ -113,6 +122,12 @@ impl Metrics {
             path_moves: add(r, "datapath_moves", "Moves of a flow onto the data path"),
             path_refused: add(r, "datapath_refused", "Hand-overs to the data path refused"),
             path_available: add(r, "datapath_available", "1 when this host can run the path"),
+            handover: histogram(
+                r,
+                "splice_handover_seconds",
+                "Time that packets were held back while a flow was spliced",
+                HANDOVER,
+            ),
             buffered: add(r, "buffered_bytes", "Bytes of flows held in userspace"),
             reloads: Reloads {
                 ok: reloads.get_or_create_owned(&ResultLabels { result: "ok" }),
@@ -140,6 +155,12 @@ impl Default for Metrics {
     fn default() -> Self {
         Self::new()
     }
+}
+
+fn histogram(registry: &mut Registry, name: &str, help: &str, bounds: [f64; 12]) -> Histogram {
+    let metric = Histogram::new(bounds);
+    registry.register(name, help, metric.clone());
+    metric
 }
 
 fn add<M: Metric + Clone + Default>(registry: &mut Registry, name: &str, help: &str) -> M {

@@ -6,20 +6,20 @@ mod reload;
 mod shutdown;
 mod workers;
 
-use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 
 use anyhow::Context as _;
 use arc_swap::ArcSwap;
 use sd_notify::NotifyState;
 use tokio::sync::watch;
-use tracing::{error, info, warn};
+use tracing::{info, warn};
 
 use crate::admin::{self, Phase};
 use crate::backend::{Pools, monitor, sweep};
-use crate::config::Config;
-use crate::flow::Shared;
+use crate::config::{Config, Origin};
+use crate::flow::{Listener, Shared, closer};
 use crate::logging;
 use crate::metrics::Metrics;
 use reload::Source;
@@ -33,7 +33,7 @@ const FAREWELL: Duration = Duration::from_secs(5);
 ///
 /// # Errors
 /// One line: what could not be set up, and what to do.
-pub fn run(config: Config, source: Option<PathBuf>) -> anyhow::Result<()> {
+pub fn run(config: Config, source: Option<Origin>) -> anyhow::Result<()> {
     logging::init(&config.log)?;
     // The control thread does what no client waits for; clients have the workers.
     tokio::runtime::Builder::new_current_thread()
@@ -43,10 +43,9 @@ pub fn run(config: Config, source: Option<PathBuf>) -> anyhow::Result<()> {
         .block_on(control(config, source))
 }
 
-async fn control(config: Config, source: Option<PathBuf>) -> anyhow::Result<()> {
+async fn control(config: Config, source: Option<Origin>) -> anyhow::Result<()> {
     let metrics = Arc::new(Metrics::new());
     let pools = Arc::new(Pools::new(&config, &metrics));
-    let context = Arc::new(admin::Context::new(pools.clone(), metrics.clone()));
     let (stop, stopping) = watch::channel(false);
     let (close, closing) = watch::channel(false);
     let (farewell, leaving) = watch::channel(false);
@@ -59,24 +58,27 @@ async fn control(config: Config, source: Option<PathBuf>) -> anyhow::Result<()> 
     listen::raise_descriptor_limit(config.limits.max_connections);
 
     let loaded = paths::load(&config, &metrics);
-    if let Some(sockmap) = loaded.sockmap.clone() {
-        let metrics = metrics.clone();
-        tokio::spawn(async move {
-            if let Err(error) = sockmap.watch(metrics).await {
-                error!("watching the sockmap path: {error:#}");
-            }
-        });
-    }
     let source = Source::new(source, &config);
+    let listeners = sockets
+        .iter()
+        .map(|listener| Listener::new(&listener.name, &metrics));
     let shared = Arc::new(Shared {
+        listeners: listeners.map(Arc::new).collect(),
         config: ArcSwap::from_pointee(config),
         pools: pools.clone(),
         metrics,
         paths: loaded.paths,
-        open: Arc::default(),
+        open: AtomicUsize::new(0),
+        detached: AtomicUsize::new(0),
+        live: Arc::default(),
         stop: stopping,
     });
+    paths::run(loaded.sockmap.clone(), loaded.splice.clone(), &shared);
+    let context = admin::Context::new(pools.clone(), shared.metrics.clone())
+        .with_flows(shared.clone(), loaded.splice.clone());
+    let context = Arc::new(context);
 
+    tokio::spawn(closer::follow_health(shared.clone()));
     tokio::spawn(sweep::run(pools.clone()));
     tokio::spawn(monitor::run(pools));
     let mut servers = tokio::task::JoinSet::new();
@@ -100,6 +102,9 @@ async fn control(config: Config, source: Option<PathBuf>) -> anyhow::Result<()> 
     shutdown::drain(&shared, &mut signals).await;
     stop.send_replace(true);
     workers.join();
+    if let Some(splice) = loaded.splice {
+        paths::leave(&splice, &shared).await;
+    }
     farewell.send_replace(true);
     let answered = tokio::time::timeout(FAREWELL, async {
         while servers.join_next().await.is_some() {}

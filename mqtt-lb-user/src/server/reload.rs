@@ -1,26 +1,25 @@
 //! SIGHUP: reads the configuration again, takes it over whole or not at all.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use sd_notify::NotifyState;
 use tracing::{error, info, warn};
 
-use crate::config::{self, Config};
+use crate::config::{Config, Origin};
 use crate::datapath::sockmap::Sockmap;
 use crate::flow::Shared;
 
 /// Where the configuration came from, and what only a restart can change.
 pub(super) struct Source {
-    file: Option<PathBuf>,
+    origin: Option<Origin>,
     started: Config,
 }
 
 impl Source {
     /// The configuration the process has started with.
-    pub(super) fn new(file: Option<PathBuf>, config: &Config) -> Self {
+    pub(super) fn new(origin: Option<Origin>, config: &Config) -> Self {
         Self {
-            file,
+            origin,
             started: config.clone(),
         }
     }
@@ -28,7 +27,7 @@ impl Source {
     /// Reads the file again. A bad one changes nothing; live connections go on
     /// untouched in any case.
     pub(super) fn reload(&self, shared: &Shared, sockmap: Option<&Sockmap>) {
-        let Some(file) = &self.file else {
+        let Some(origin) = &self.origin else {
             warn!("SIGHUP ignored: there is no configuration file to read again");
             return;
         };
@@ -36,7 +35,7 @@ impl Source {
             NotifyState::Reloading,
             NotifyState::monotonic_usec_now().unwrap_or(NotifyState::Ready),
         ]);
-        match config::load(file) {
+        match origin.load() {
             Ok(config) => {
                 for section in self.needs_restart(&config) {
                     warn!("reload: a change of {section} takes effect after a restart");
@@ -47,7 +46,7 @@ impl Source {
                 }
                 shared.config.store(Arc::new(config));
                 shared.metrics.reloads.ok.inc();
-                info!("configuration {} reloaded", file.display());
+                info!("configuration {} reloaded", origin.file.display());
             }
             Err(problems) => {
                 for line in problems.lines() {
@@ -67,6 +66,7 @@ impl Source {
             ("[log]", old.log != new.log),
             ("[admin]", old.admin != new.admin),
             ("[http]", old.http != new.http),
+            ("[splice]", old.splice != new.splice),
             ("[sockmap]", old.sockmap != new.sockmap),
         ];
         let listeners = old

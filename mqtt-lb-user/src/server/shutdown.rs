@@ -1,6 +1,5 @@
 //! Signals, and the way from the first of them to the end.
 
-use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
@@ -54,14 +53,14 @@ impl Signals {
 /// passed, or a second signal asks to hurry.
 pub(super) async fn drain(shared: &Shared, signals: &mut Signals) {
     let grace = shared.config.load().timeouts.shutdown_grace;
-    let open = shared.open.load(Ordering::Relaxed);
+    let open = shared.attached();
     if open > 0 {
         let grace = humantime::format_duration(grace);
         info!("no new clients; {open} connections may go on for {grace}");
     }
     let deadline = Instant::now() + grace;
     let empty = async {
-        while shared.open.load(Ordering::Relaxed) > 0 && Instant::now() < deadline {
+        while shared.attached() > 0 && Instant::now() < deadline {
             tokio::time::sleep(LOOK).await;
         }
     };
@@ -69,7 +68,7 @@ pub(super) async fn drain(shared: &Shared, signals: &mut Signals) {
         () = empty => {}
         () = hurried(signals) => info!("asked again: ending now"),
     }
-    let left = shared.open.load(Ordering::Relaxed);
+    let left = shared.attached();
     if left > 0 {
         info!("closing {left} connections");
     }
@@ -82,7 +81,7 @@ async fn hurried(signals: &mut Signals) {
 /// Waits until all connections have ended, for a short while.
 pub(super) async fn settle(shared: &Shared) {
     let deadline = Instant::now() + SETTLE;
-    while shared.open.load(Ordering::Relaxed) > 0 && Instant::now() < deadline {
+    while shared.attached() > 0 && Instant::now() < deadline {
         tokio::time::sleep(LOOK).await;
     }
 }

@@ -18,7 +18,8 @@ pub(super) struct Workers(Vec<JoinHandle<()>>);
 type Share = (Arc<Listener>, TcpListener);
 
 impl Workers {
-    /// Starts one thread per socket of each listener.
+    /// Starts one thread per socket of each listener; `sockets` are in the order of the
+    /// shared listeners.
     pub(super) fn start(
         sockets: Vec<Sockets>,
         shared: &Arc<Shared>,
@@ -26,8 +27,7 @@ impl Workers {
     ) -> anyhow::Result<Self> {
         let workers = sockets.first().map_or(0, |s| s.sockets.len());
         let mut shares: Vec<Vec<Share>> = (0..workers).map(|_| Vec::new()).collect();
-        for Sockets { name, sockets } in sockets {
-            let listener = Arc::new(Listener::new(&name, &shared.metrics));
+        for (Sockets { sockets, .. }, listener) in sockets.into_iter().zip(&shared.listeners) {
             for (share, socket) in shares.iter_mut().zip(sockets) {
                 share.push((listener.clone(), socket));
             }

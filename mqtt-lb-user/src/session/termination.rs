@@ -27,6 +27,12 @@ pub enum End {
     DrainTimeout,
     /// The kernel held more of its bytes than it may.
     Overrun,
+    /// No packet came for twice its keepalive, or for the idle timeout.
+    IdleTimeout,
+    /// Its backend went down.
+    BackendDown,
+    /// An operator ended it, or its backend's drain came to its deadline.
+    Killed,
 }
 
 impl End {
@@ -44,6 +50,9 @@ impl End {
             Self::Shutdown => "shutdown",
             Self::DrainTimeout => "drain_timeout",
             Self::Overrun => "overrun",
+            Self::IdleTimeout => "idle_timeout",
+            Self::BackendDown => "backend_down",
+            Self::Killed => "killed",
         }
     }
 
@@ -101,7 +110,9 @@ pub fn termination(session: &Session) -> [char; 2] {
         End::ConnackTimeout => ['s', phase.letter()],
         End::Refused(_) => ['P', 'R'],
         End::NoBackend => ['S', 'C'],
-        End::Shutdown => ['K', phase.letter()],
+        End::Shutdown | End::Killed => ['K', phase.letter()],
+        End::BackendDown => ['D', phase.letter()],
+        End::IdleTimeout => ['c', phase.letter()],
         End::DrainTimeout => ['P', 'L'],
         End::Overrun => ['R', 'D'],
     }

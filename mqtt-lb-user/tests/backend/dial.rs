@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use mqtt_lb_user::backend::dial;
+use mqtt_lb_user::backend::dial::{self, Tuning};
 use socket2::{Domain, SockRef, Socket, Type};
 use tokio::net::TcpListener;
 
@@ -17,9 +17,14 @@ async fn a_connection_has_nodelay_and_keepalive() {
         let listener = TcpListener::bind(bind).await.unwrap();
         let address = listener.local_addr().unwrap();
         let deadline = within(Duration::from_secs(5));
-        let stream = dial::connect(address, deadline, Duration::from_secs(120))
-            .await
-            .unwrap();
+        let stream = dial::connect(
+            address,
+            deadline,
+            Duration::from_secs(120),
+            &Tuning::default(),
+        )
+        .await
+        .unwrap();
         let socket = SockRef::from(&stream);
         assert!(socket.tcp_nodelay().unwrap());
         assert!(socket.keepalive().unwrap());
@@ -34,7 +39,7 @@ async fn keepalive_of_zero_is_off() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let deadline = within(Duration::from_secs(5));
-    let stream = dial::connect(address, deadline, Duration::ZERO)
+    let stream = dial::connect(address, deadline, Duration::ZERO, &Tuning::default())
         .await
         .unwrap();
     assert!(!SockRef::from(&stream).keepalive().unwrap());
@@ -46,7 +51,7 @@ async fn a_closed_port_refuses() {
     let address = listener.local_addr().unwrap();
     drop(listener);
     let deadline = within(Duration::from_secs(5));
-    let error = dial::connect(address, deadline, Duration::ZERO)
+    let error = dial::connect(address, deadline, Duration::ZERO, &Tuning::default())
         .await
         .unwrap_err();
     assert_eq!(error.reason(), "refused");
@@ -75,7 +80,7 @@ fn full() -> (SocketAddr, Vec<Socket>) {
 async fn a_host_that_does_not_answer_times_out_at_the_deadline() {
     let (address, _held) = full();
     let deadline = within(Duration::from_millis(300));
-    let error = dial::connect(address, deadline, Duration::ZERO)
+    let error = dial::connect(address, deadline, Duration::ZERO, &Tuning::default())
         .await
         .unwrap_err();
     assert!(Instant::now() >= deadline);
@@ -90,7 +95,7 @@ async fn a_deadline_that_has_passed_is_a_timeout() {
     let (address, _held) = full();
     let past = Instant::now();
     tokio::time::sleep(Duration::from_millis(5)).await;
-    let error = dial::connect(address, past, Duration::ZERO)
+    let error = dial::connect(address, past, Duration::ZERO, &Tuning::default())
         .await
         .unwrap_err();
     assert_eq!(

@@ -30,6 +30,7 @@ pub fn pool(health: Option<Health>, backends: &[(&str, SocketAddr)]) -> Pool {
         proxy_protocol: ProxyProtocol::V2,
         failover_codes: Vec::new(),
         health,
+        on_marked_down: Default::default(),
         backends: backends.iter().map(backend).collect(),
     }
 }
@@ -61,6 +62,7 @@ pub fn config(pools: &[(&str, Pool)]) -> Config {
             drain: time,
             shutdown_grace: time,
         },
+        splice: Default::default(),
         sockmap: Sockmap {
             policy: SockmapPolicy::Auto,
             limit: 1,

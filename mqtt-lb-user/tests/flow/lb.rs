@@ -62,9 +62,12 @@ impl Lb {
         let listener = Arc::new(Listener::new(&name, &metrics));
         let shared = Arc::new(Shared {
             pools: Arc::new(Pools::new(&config, &metrics)),
-            paths: Paths::new(None, &metrics),
+            paths: Paths::new(Vec::new(), &metrics),
             config: ArcSwap::from_pointee(config),
-            open: Arc::default(),
+            open: AtomicUsize::new(0),
+            detached: AtomicUsize::new(0),
+            live: Arc::default(),
+            listeners: Vec::new(),
             stop: stopping,
             metrics,
         });

@@ -4,5 +4,5 @@ mod client;
 mod packet;
 
 pub use client::{Client, Packet};
-pub(crate) use packet::frame;
 pub use packet::{Connect, Seen, V5, V311, connack, connect_in};
+pub(crate) use packet::{frame, packet};

@@ -121,7 +121,7 @@ pub fn connect_in(bytes: &[u8]) -> Option<Seen> {
 }
 
 /// A packet: its first byte, the remaining length, its body.
-pub(super) fn packet(head: u8, body: &[u8]) -> Vec<u8> {
+pub(crate) fn packet(head: u8, body: &[u8]) -> Vec<u8> {
     let mut out = vec![head];
     let mut left = body.len();
     loop {

@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 
-use super::kept::Kept;
 use super::{free_address, until};
+use crate::kept::Kept;
 use crate::{paths, sys};
 
 /// The user and group that own nothing.

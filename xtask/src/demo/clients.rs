@@ -10,7 +10,7 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use super::TICK;
-use super::kept::Kept;
+use crate::kept::Kept;
 
 /// Subscribers, and as many publishers.
 const PAIRS: usize = 4;

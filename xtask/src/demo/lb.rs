@@ -10,9 +10,9 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 
 use super::broker::Broker;
-use super::kept::Kept;
 use super::{free_address, until};
 use crate::command;
+use crate::kept::Kept;
 
 /// The name of the demo's pool.
 pub const POOL: &str = "brokers";
@@ -98,6 +98,12 @@ listen = "{http}"
 
 [timeouts]
 shutdown_grace = "1s"
+
+# Nothing of the demo is to stay: neither flows nor programs, on lo only.
+[splice]
+interfaces = ["lo"]
+pin = "/sys/fs/bpf/mqtt-lb-demo"
+drop_flows = true
 
 [listener.mqtt]
 bind = "{listen}"

@@ -3,7 +3,6 @@
 
 mod broker;
 mod clients;
-mod kept;
 mod lb;
 mod seen;
 
@@ -92,6 +91,7 @@ fn show(lb: &Lb, brokers: &[Broker], dir: &Path) -> Result<()> {
         "  stick table   {}",
         lb.command_line(&["table", "show", lb::POOL])
     );
+    println!("  connections   {}", lb.command_line(&["flows", "list"]));
     println!(
         "  drain         {}",
         lb.command_line(&["backend", "drain", "brokers/b1"])
@@ -101,6 +101,10 @@ fn show(lb: &Lb, brokers: &[Broker], dir: &Path) -> Result<()> {
     println!(
         "Stick table, client id to backend:\n{}",
         lb.ask(&["table", "show", lb::POOL])?
+    );
+    println!(
+        "Connections, those on the path \"splice\" without a socket in the balancer:\n{}",
+        lb.ask(&["flows", "list"])?
     );
     Ok(())
 }

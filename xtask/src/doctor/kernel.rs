@@ -7,9 +7,12 @@ use std::path::Path;
 use super::Part;
 use crate::sys;
 
+/// The first release with tcx, for the splice path.
+const SPLICE: (u32, u32) = (6, 6);
+
 /// The first release that is safe for the sockmap path: the kernel's worker of
 /// earlier ones could send a segment again after a part of it.
-const OLDEST: (u32, u32) = (6, 16);
+const SOCKMAP: (u32, u32) = (6, 16);
 
 /// The kernel's parts.
 pub fn parts() -> Vec<Part> {
@@ -27,13 +30,14 @@ pub fn parts() -> Vec<Part> {
 fn kernel() -> Result<String, String> {
     let release = fs::read_to_string("/proc/sys/kernel/osrelease").map_err(|e| e.to_string())?;
     let release = release.trim().to_owned();
-    match version(&release) {
-        Some(version) if version >= OLDEST => Ok(release),
-        _ => Err(format!(
-            "{release} is older than {}.{}, which the sockmap path needs; boot a newer one",
-            OLDEST.0, OLDEST.1
-        )),
-    }
+    let (path, (major, minor)) = match version(&release) {
+        Some(version) if version >= SOCKMAP => return Ok(release),
+        Some(version) if version >= SPLICE => ("sockmap", SOCKMAP),
+        _ => ("splice", SPLICE),
+    };
+    Err(format!(
+        "{release} is older than {major}.{minor}, which the {path} path needs; boot a newer one"
+    ))
 }
 
 /// Major and minor number of a kernel release such as `6.18.44-cloud`.
@@ -69,9 +73,9 @@ fn cgroup2(mounts: &str) -> Result<String, String> {
     })
 }
 
-/// Programs and maps live and end with the process: nothing is pinned there.
+/// The splice path keeps maps and programs there.
 fn bpffs(mounts: &str) -> String {
-    mount_of("bpf", mounts).unwrap_or_else(|| "not mounted, and not needed".into())
+    mount_of("bpf", mounts).unwrap_or_else(|| "not mounted; mqtt-lb mounts it as root".into())
 }
 
 /// Where the first file system of `kind` is mounted.

@@ -42,8 +42,8 @@ impl Part {
 /// Prints every part, one line each.
 ///
 /// # Errors
-/// If a part of the build is missing. What only running, the demo or the tests
-/// need is shown but is no error.
+/// If a part of the build is missing. What only running, the demo, the tests
+/// or the measurements need is shown but is no error.
 pub fn doctor() -> Result<()> {
     let build = toolchain::parts(&Found::look());
     print("To build", &build);
@@ -55,6 +55,10 @@ pub fn doctor() -> Result<()> {
     print(
         "For the tests (cargo xtask setup --test)",
         &programs::parts(programs::Use::Test),
+    );
+    print(
+        "For the measurements (cargo xtask bench)",
+        &programs::parts(programs::Use::Bench),
     );
     if build.iter().any(Part::is_missing) {
         bail!("a part of the build is missing: see the MISSING lines");

@@ -34,6 +34,15 @@ pub fn setup(demo: bool, test: bool) -> Result<()> {
     Ok(())
 }
 
+/// Installs what is missing to build and to measure.
+///
+/// # Errors
+/// If something is still missing; the lines that say what have been printed.
+pub fn for_bench() -> Result<()> {
+    setup(false, false)?;
+    programs_for(Use::Bench)
+}
+
 fn programs_for(wanted: Use) -> Result<()> {
     let packages = programs::missing_packages(wanted);
     if packages.is_empty() {

@@ -15,7 +15,7 @@ use super::local::{self, Local};
 use super::signal::Signal;
 use super::watch::Seen;
 use crate::datapath::{
-    Arrivals, Backlog, Direction, Directions, Ends, Offload, Refusal, Return, tcp,
+    Arrivals, Backlog, Direction, Directions, Ends, Entry, Offload, Refusal, Return, tcp,
 };
 
 /// Bytes passed to userspace that the kernel may hold before they are read, in
@@ -228,7 +228,7 @@ fn arm_local(local: &Local, key: &LocalKey, client: u32, down: &Direction) -> Re
 }
 
 impl Offload for SockmapFlow {
-    fn enter(&mut self, ends: &Ends, dirs: &mut Directions) -> Result<(), Refusal> {
+    fn enter(&mut self, ends: &Ends, dirs: &mut Directions) -> Result<Entry, Refusal> {
         if self.place.is_none() {
             self.insert(ends, dirs)?;
         }
@@ -257,7 +257,7 @@ impl Offload for SockmapFlow {
         if result.is_err() {
             self.leave(ends, dirs);
         }
-        result
+        result.map(|()| Entry::Parked)
     }
 
     fn poll_return(&mut self, cx: &mut Context<'_>) -> Poll<Return> {

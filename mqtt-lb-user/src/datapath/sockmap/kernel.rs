@@ -4,24 +4,17 @@ use std::net::TcpStream;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Mutex;
 
-use anyhow::{Context as _, bail, ensure};
+use anyhow::{Context as _, ensure};
 use aya::maps::{HashMap, Map, MapData, RingBuf, SockMap};
-use aya::programs::{ProgramError, SkSkb};
+use aya::programs::SkSkb;
 use aya::{Ebpf, EbpfLoader};
 use aya_log::EbpfLogger;
-use socket2::{Domain, Socket, Type};
-use tracing::{Level, debug, enabled};
+use tracing::{Level, enabled};
 
 use super::btf::member_offset;
 use super::log_records::Logger;
 use super::version;
-use crate::datapath::tcp;
-
-/// `SO_NETNS_COOKIE` (asm-generic/socket.h); not in every libc.
-const SO_NETNS_COOKIE: libc::c_int = 71;
-
-/// The object file of `mqtt-lb-ebpf`; empty when built without the BPF toolchain.
-static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/mqtt-lb.bpf.o"));
+use crate::datapath::object::{self, program, refused, take};
 
 /// Bytes of ring buffer for each flow that can stop once per arming.
 const EVENT_BYTES: u32 = 32;
@@ -41,12 +34,7 @@ impl Kernel {
     /// # Errors
     /// One line that says what this host lacks.
     pub fn load(flows: u32) -> anyhow::Result<Self> {
-        if OBJECT.is_empty() {
-            bail!(
-                "this binary was built without the kernel programs; \
-                 build it with `cargo xtask build`"
-            );
-        }
+        let bytes = object::bytes()?;
         version::check()?;
         let btf = std::fs::read("/sys/kernel/btf/vmlinux")
             .context("reading /sys/kernel/btf/vmlinux (the kernel needs CONFIG_DEBUG_INFO_BTF)")?;
@@ -59,7 +47,7 @@ impl Kernel {
         let ring = (flows.saturating_mul(EVENT_BYTES))
             .next_power_of_two()
             .max(4096);
-        let netns = netns_cookie().context("asking for the network namespace (SO_NETNS_COOKIE)")?;
+        let netns = object::netns_cookie()?;
         // The programs write log records only when somebody wants to read them.
         let log_level: u8 = if enabled!(Level::DEBUG) { 4 } else { 0 };
         let mut ebpf = EbpfLoader::new()
@@ -77,7 +65,7 @@ impl Kernel {
             .map_max_entries("LOCAL_SOCKS", flows)
             .map_max_entries("LOCAL_COUNTS", flows)
             .map_max_entries("LOCAL_ARMS", flows)
-            .load(OBJECT)
+            .load(bytes)
             .context(
                 "loading the kernel programs (needs CAP_BPF, CAP_PERFMON and CAP_NET_ADMIN)",
             )?;
@@ -86,10 +74,7 @@ impl Kernel {
         let flows_map = HashMap::try_from(take(&mut ebpf, "FLOWS")?)?;
         let slots = take(&mut ebpf, "SLOTS")?;
         ensure!(matches!(slots, Map::Array(_)), "SLOTS is not an array");
-        let verdict: &mut SkSkb = ebpf
-            .program_mut("mqtt_lb_verdict")
-            .context("the object has no program mqtt_lb_verdict")?
-            .try_into()?;
+        let verdict: &mut SkSkb = program(&mut ebpf, "mqtt_lb_verdict")?.try_into()?;
         verdict.load().map_err(refused)?;
         verdict
             .attach(socks.fd())
@@ -146,32 +131,4 @@ impl Kernel {
     pub fn insert(&self, slot: u32, socket: &TcpStream) -> anyhow::Result<()> {
         Ok(self.socks.lock().expect("SOCKS").set(slot, socket, 0)?)
     }
-}
-
-/// Cookie of the network namespace this process is in.
-fn netns_cookie() -> std::io::Result<u64> {
-    let socket = Socket::new(Domain::IPV4, Type::STREAM, None)?;
-    tcp::socket_option(&socket, libc::SOL_SOCKET, SO_NETNS_COOKIE)
-}
-
-/// One line for what the kernel said; the verifier's log at debug level.
-pub(super) fn refused(error: ProgramError) -> anyhow::Error {
-    match error {
-        ProgramError::LoadError {
-            io_error,
-            verifier_log,
-        } => {
-            debug!("{verifier_log}");
-            anyhow::anyhow!(
-                "the kernel refused a program: {io_error} (it needs CAP_BPF, CAP_PERFMON and \
-                 CAP_NET_ADMIN; more at log level debug)"
-            )
-        }
-        error => error.into(),
-    }
-}
-
-pub(super) fn take(ebpf: &mut Ebpf, name: &str) -> anyhow::Result<Map> {
-    ebpf.take_map(name)
-        .with_context(|| format!("the object has no map {name}"))
 }

@@ -14,7 +14,7 @@ use aya::maps::{HashMap, MapData, SockHash};
 use aya::programs::{CgroupAttachMode, SkMsg, SockOps};
 use mqtt_lb_ebpf::local::{LocalArm, LocalCount, LocalKey};
 
-use super::kernel::{refused, take};
+use crate::datapath::object::{program, refused, take};
 use crate::datapath::{Side, tcp};
 
 /// The programs and maps of the short cut.
@@ -125,11 +125,6 @@ fn key(broker: SocketAddr, balancer: SocketAddr, netns: u64) -> LocalKey {
         balancer_port: balancer.port().into(),
         netns,
     }
-}
-
-fn program<'a>(ebpf: &'a mut Ebpf, name: &str) -> anyhow::Result<&'a mut aya::programs::Program> {
-    ebpf.program_mut(name)
-        .with_context(|| format!("the object has no program {name}"))
 }
 
 /// Where cgroup2 is mounted, according to `/proc/mounts`.

@@ -9,7 +9,7 @@ mod flow;
 mod kernel;
 mod local;
 mod log_records;
-mod pool;
+
 mod signal;
 mod slots;
 mod version;
@@ -24,7 +24,8 @@ use tracing::warn;
 pub use flow::SockmapFlow;
 
 use crate::config::{PathKind, Sockmap as Config, SockmapPolicy};
-use crate::datapath::{DataPath, Offload};
+use crate::datapath::slot_pool::SlotPool;
+use crate::datapath::{DataPath, Offload, Refusal, Route, Rule};
 use crate::metrics::Metrics;
 
 /// Send buffer of a socket on the path, in multiples of the in-flight limit: what
@@ -38,7 +39,7 @@ pub struct Sockmap {
     kernel: kernel::Kernel,
     local: Option<local::Local>,
     slots: slots::Slots,
-    pool: Mutex<pool::SlotPool>,
+    pool: Mutex<SlotPool>,
     watch: watch::Watch,
     limit: u64,
     /// Send buffer of every socket on the path, bytes.
@@ -68,7 +69,7 @@ impl Sockmap {
             local,
             logger,
             slots,
-            pool: Mutex::new(pool::SlotPool::new(config.max_flows)),
+            pool: Mutex::new(SlotPool::new(config.max_flows)),
             watch,
             limit: config.limit,
             send_buffer: SEND_BUFFER
@@ -98,15 +99,18 @@ impl Sockmap {
 
 /// Hands the path out to flows.
 impl DataPath for Arc<Sockmap> {
-    fn policy(&self) -> SockmapPolicy {
-        self.policy
+    fn rule(&self) -> Rule {
+        match self.policy {
+            SockmapPolicy::Auto => Rule::Quiet,
+            SockmapPolicy::Always => Rule::Always,
+        }
     }
 
     fn kind(&self) -> PathKind {
         PathKind::Sockmap
     }
 
-    fn flow(&self) -> Box<dyn Offload> {
-        Box::new(SockmapFlow::new(self.clone()))
+    fn flow(&self, _route: &Route<'_>) -> Result<Box<dyn Offload>, Refusal> {
+        Ok(Box::new(SockmapFlow::new(self.clone())))
     }
 }

@@ -1,50 +1,24 @@
 //! The slots as userspace sees them: the kernel's array, mapped into memory.
 
-use std::io;
-use std::os::fd::{AsRawFd, BorrowedFd};
-use std::ptr::{NonNull, addr_of_mut};
+use std::os::fd::BorrowedFd;
+use std::ptr::addr_of_mut;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
-use anyhow::Context as _;
 use mqtt_lb_ebpf::slot::{NEVER, Slot};
 
-/// All slots, shared with the verdict program.
-pub struct Slots {
-    base: NonNull<Slot>,
-    count: usize,
-}
+use crate::datapath::mapped::Mapped;
 
-// SAFETY: every access goes through atomics; the mapping lives as long as the value.
-unsafe impl Send for Slots {}
-// SAFETY: as above.
-unsafe impl Sync for Slots {}
+/// All slots, shared with the verdict program.
+pub struct Slots(Mapped<Slot>);
 
 impl Slots {
     /// Maps the array of `2 * flows` slots.
     pub fn map(fd: BorrowedFd<'_>, flows: u32) -> anyhow::Result<Self> {
-        let count = 2 * flows as usize;
-        // SAFETY: a new shared mapping of a map created with BPF_F_MMAPABLE.
-        let base = unsafe {
-            libc::mmap(
-                std::ptr::null_mut(),
-                count * size_of::<Slot>(),
-                libc::PROT_READ | libc::PROT_WRITE,
-                libc::MAP_SHARED,
-                fd.as_raw_fd(),
-                0,
-            )
-        };
-        if base == libc::MAP_FAILED {
-            return Err(io::Error::last_os_error()).context("mapping the slots into memory");
-        }
-        let base = NonNull::new(base.cast()).context("the slots were mapped at address 0")?;
-        Ok(Self { base, count })
+        Ok(Self(Mapped::new(fd, 2 * flows)?))
     }
 
     fn at(&self, slot: u32) -> *mut Slot {
-        assert!((slot as usize) < self.count, "slot {slot} does not exist");
-        // SAFETY: in bounds, checked above.
-        unsafe { self.base.as_ptr().add(slot as usize) }
+        self.0.at(slot)
     }
 
     /// Makes a slot ready for a new socket: not redirecting, nothing counted.
@@ -127,15 +101,6 @@ impl Slots {
             let arm_at = AtomicU64::from_ptr(addr_of_mut!((*slot).arm_at)).load(Ordering::SeqCst);
             let passed = AtomicU64::from_ptr(addr_of_mut!((*slot).passed)).load(Ordering::SeqCst);
             arm_at != NEVER && (passed != arm_at || self.is_torn(index))
-        }
-    }
-}
-
-impl Drop for Slots {
-    fn drop(&mut self) {
-        // SAFETY: the mapping made by `map`, of that size.
-        unsafe {
-            libc::munmap(self.base.as_ptr().cast(), self.count * size_of::<Slot>());
         }
     }
 }

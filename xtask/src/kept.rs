@@ -41,6 +41,11 @@ impl Kept {
         })
     }
 
+    /// Its process id.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     /// What it has written so far.
     ///
     /// # Errors

@@ -1,0 +1,192 @@
+//! The flows that have their sockets: to be listed, and to be ended by an operator.
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+use tokio::sync::Notify;
+
+use crate::config::PathKind;
+use crate::session::End;
+
+/// Parts of the registry, so that workers seldom meet.
+const SHARDS: usize = 16;
+
+/// All flows with sockets.
+#[derive(Default)]
+pub struct Live {
+    next: AtomicU64,
+    shards: [Mutex<HashMap<u64, Arc<LiveFlow>>>; SHARDS],
+}
+
+/// One flow with its sockets.
+pub struct LiveFlow {
+    /// The client's address.
+    pub client: SocketAddr,
+    /// The backend's address.
+    pub backend: SocketAddr,
+    /// [`crate::datapath::backend_tag`] of the backend.
+    pub tag: u32,
+    /// The client id.
+    pub client_id: Vec<u8>,
+    /// When the client was accepted.
+    pub accepted: Instant,
+    path: AtomicU8,
+    bytes: [AtomicU64; 2],
+    last_ms: AtomicU64,
+    verdict: AtomicU8,
+    ended: Notify,
+}
+
+impl LiveFlow {
+    /// A flow on the copy path.
+    pub(super) fn new(
+        client: SocketAddr,
+        backend: SocketAddr,
+        tag: u32,
+        client_id: &[u8],
+        accepted: Instant,
+    ) -> Self {
+        Self {
+            client,
+            backend,
+            tag,
+            client_id: client_id.to_vec(),
+            accepted,
+            path: AtomicU8::new(PathKind::Copy as u8),
+            bytes: Default::default(),
+            last_ms: AtomicU64::new(0),
+            verdict: AtomicU8::new(0),
+            ended: Notify::new(),
+        }
+    }
+
+    /// The path it is on.
+    pub fn path(&self) -> PathKind {
+        match self.path.load(Relaxed) {
+            path if path == PathKind::Sockmap as u8 => PathKind::Sockmap,
+            _ => PathKind::Copy,
+        }
+    }
+
+    pub(super) fn on_path(&self, path: PathKind) {
+        self.path.store(path as u8, Relaxed);
+    }
+
+    /// Bytes that have come from the client and from the backend, as far as userspace
+    /// knows.
+    pub fn bytes(&self) -> [u64; 2] {
+        [0, 1].map(|i| self.bytes[i].load(Relaxed))
+    }
+
+    /// When bytes were seen last.
+    pub fn last(&self) -> Instant {
+        self.accepted + std::time::Duration::from_millis(self.last_ms.load(Relaxed))
+    }
+
+    pub(super) fn account(&self, bytes: [u64; 2]) {
+        if self.bytes() == bytes {
+            return;
+        }
+        for (counter, bytes) in self.bytes.iter().zip(bytes) {
+            counter.store(bytes, Relaxed);
+        }
+        let age = self.accepted.elapsed().as_millis();
+        self.last_ms
+            .store(u64::try_from(age).unwrap_or(u64::MAX), Relaxed);
+    }
+
+    /// Ends the flow: both sides are reset.
+    pub fn end(&self, end: End) {
+        let code = if end == End::BackendDown { 2 } else { 1 };
+        self.verdict.store(code, Relaxed);
+        self.ended.notify_one();
+    }
+
+    /// Waits until somebody ends it.
+    pub(super) async fn condemned(&self) -> End {
+        loop {
+            match self.verdict.load(Relaxed) {
+                0 => self.ended.notified().await,
+                2 => return End::BackendDown,
+                _ => return End::Killed,
+            }
+        }
+    }
+}
+
+impl Live {
+    /// Enters a flow until the answer is dropped.
+    pub(super) fn enter(self: &Arc<Self>, flow: LiveFlow) -> Entered {
+        let id = self.next.fetch_add(1, Relaxed);
+        let flow = Arc::new(flow);
+        self.shard(id).insert(id, flow.clone());
+        Entered {
+            live: self.clone(),
+            id,
+            flow,
+        }
+    }
+
+    /// All of them.
+    pub fn all(&self) -> Vec<Arc<LiveFlow>> {
+        let shards = 0..SHARDS as u64;
+        shards
+            .flat_map(|i| self.shard(i).values().cloned().collect::<Vec<_>>())
+            .collect()
+    }
+
+    fn shard(&self, id: u64) -> MutexGuard<'_, HashMap<u64, Arc<LiveFlow>>> {
+        let shard = &self.shards[id as usize % SHARDS];
+        shard.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A flow's place in the registry.
+pub(super) struct Entered {
+    live: Arc<Live>,
+    id: u64,
+    pub(super) flow: Arc<LiveFlow>,
+}
+
+impl Drop for Entered {
+    fn drop(&mut self) {
+        self.live.shard(self.id).remove(&self.id);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn flow() -> LiveFlow {
+        let address = "192.0.2.1:1883".parse().unwrap();
+        LiveFlow::new(address, address, 7, b"c0", Instant::now())
+    }
+
+    #[test]
+    fn a_flow_is_listed_while_it_lives() {
+        let live = Arc::new(Live::default());
+        let entered = live.enter(flow());
+        entered.flow.account([3, 4]);
+        entered.flow.on_path(PathKind::Sockmap);
+        let all = live.all();
+        assert_eq!(all.len(), 1);
+        assert_eq!((all[0].bytes(), all[0].path()), ([3, 4], PathKind::Sockmap));
+        drop(entered);
+        assert!(live.all().is_empty());
+    }
+
+    #[tokio::test]
+    async fn a_flow_learns_who_ends_it_even_before_it_asks() {
+        let live = Arc::new(Live::default());
+        let entered = live.enter(flow());
+        live.all()[0].end(End::BackendDown);
+        assert_eq!(entered.flow.condemned().await, End::BackendDown);
+        let other = live.enter(flow());
+        other.flow.end(End::Killed);
+        assert_eq!(other.flow.condemned().await, End::Killed);
+    }
+}
