@@ -9,6 +9,7 @@ mod editor;
 mod mutate;
 
 use std::collections::BTreeMap;
+use std::io;
 use std::time::Instant;
 
 use mqtt_lb_ebpf::splice_slot::{Lane, SpliceSlot};
@@ -98,8 +99,8 @@ fn one(bench: &mut Bench, seed: u64) -> Result<(&'static str, &'static str), Str
     let hook = if case.hook == Hook::Tcx { "tcx" } else { "xdp" };
     let (verdict, output) = match bench.try_run(case.hook, &case.frame, case.skb) {
         Ok((verdict, output)) => (verdict, output.to_vec()),
-        // The kernel itself makes no skb of less than an IP header.
-        Err(_) if case.frame.len() < 14 + 40 => return Ok((hook, "refused")),
+        // The kernel itself makes no skb that has less than an IP header.
+        Err(error) if is_refused(&case.frame, &error) => return Ok((hook, "refused")),
         Err(error) => return Err(format!("{error}: {:02x?}", case.frame)),
     };
     let after = bench.slot(index);
@@ -118,6 +119,16 @@ fn one(bench: &mut Bench, seed: u64) -> Result<(&'static str, &'static str), Str
         Verdict::Forward => "forward",
     };
     Ok((hook, verdict))
+}
+
+/// Whether an skb of this frame cannot be made.
+fn is_refused(frame: &[u8], error: &io::Error) -> bool {
+    let header = match frame[12..14] {
+        [0x08, 0x00] => 20,
+        [0x86, 0xdd] => 40,
+        _ => 1,
+    };
+    error.raw_os_error() == Some(libc::EINVAL) && frame.len() < 14 + header
 }
 
 /// What holds for every packet, whatever else the rules say.

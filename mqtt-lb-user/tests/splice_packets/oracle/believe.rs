@@ -40,11 +40,15 @@ pub fn believe(case: &Case<'_>, tcp: &Tcp) -> (SpliceSlot, Open) {
     let (d, before) = (case.direction(), &case.slot);
     let (mine, other) = (&before.lanes[d], &before.lanes[1 - d]);
     let mut slot = *before;
+    let verified = is_verified(case);
+    let ack = tcp.ack.wrapping_sub(before.seq_delta[1 - d]);
     let lane = &mut slot.lanes[d];
-    if !tcp.has(RST) {
+    // What follows the packet before is taken at its word, anything else has to be right.
+    if verified || tcp.seq == mine.seq_end {
         lane.seq_end = newer(mine.seq_end, tcp.end());
     }
-    if tcp.has(ACK) {
+    // Nobody acknowledges what was not sent.
+    if tcp.has(ACK) && newer(other.seq_end, ack) == other.seq_end {
         lane.ack = newer(mine.ack, tcp.ack);
     }
     lane.last_s = case.arrival.now.s;
@@ -54,11 +58,10 @@ pub fn believe(case: &Case<'_>, tcp: &Tcp) -> (SpliceSlot, Open) {
         hints: tcp.is_odd() || tcp.has(RST) || tcp.has(SYN),
         ..Open::default()
     };
-    if !is_verified(case) {
+    if !verified {
         return (slot, open);
     }
     note_origin(case, &mut slot);
-    let ack = tcp.ack.wrapping_sub(before.seq_delta[1 - d]);
     if tcp.has(RST) && is_exact(case, tcp) {
         slot.seen[d] |= seen::RST;
     }

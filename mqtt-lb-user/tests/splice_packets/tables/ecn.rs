@@ -6,7 +6,7 @@ use mqtt_lb_ebpf::splice_stat::Stat;
 use crate::bench::LISTENER;
 use crate::layers::Layers;
 use crate::packet::option::{mss, timestamps};
-use crate::packet::{ACK, CWR, ECE, SYN, Sum};
+use crate::packet::{ACK, AE, CWR, ECE, SYN, Sum};
 use crate::row::{Hit, Row, Shot, fire};
 use crate::sums;
 
@@ -54,17 +54,33 @@ fn a_syn_to_a_listener_asks_for_ecn_no_longer() {
 }
 
 #[test]
+fn accurate_ecn_is_not_asked_for_either() {
+    let set = |s: &mut Shot| {
+        stranger(s);
+        let mut frame = s.segment.frame();
+        let layers = Layers::of(&frame).expect("IP");
+        let at = layers.inner;
+        frame[at + 12] |= AE;
+        let sum = u64::from(u16::from_be_bytes([frame[at + 16], frame[at + 17]]));
+        let less = sum + 0xffff - (u64::from(AE) << 8);
+        frame[at + 16..at + 18].copy_from_slice(&sums::residue(less));
+        assert_eq!(sums::error(&frame, &layers), 0);
+        s.frame = Some(frame);
+    };
+    fire(&[
+        Row::passes("AccECN", &[Stat::EcnStripped], &set).then(&|hit| {
+            let layers = Layers::of(&hit.output).expect("IP");
+            assert_eq!(hit.output[layers.inner + 12] & AE, 0);
+            assert_eq!(hit.left().flags, SYN);
+            assert_eq!(sums::error(&hit.output, &layers), 0);
+        }),
+    ]);
+}
+
+#[test]
 fn a_syn_that_the_stack_gets_from_a_known_peer_loses_them_too() {
     const AGAIN: &[Stat] = &[Stat::Learned, Stat::EcnStripped];
     const REBORN: &[Stat] = &[Stat::Reborn, Stat::EcnStripped];
-    let to_front = |s: &mut Shot| {
-        // Only the client's packets go to the listener.
-        if s.d == 1 {
-            s.segment.ports[1] = LISTENER;
-            s.slot.state = state::FREE;
-        }
-        s.segment.flags = SYN | ECE | CWR;
-    };
     let Some(mut bench) = crate::bench::bench() else {
         return;
     };
@@ -72,7 +88,7 @@ fn a_syn_that_the_stack_gets_from_a_known_peer_loses_them_too() {
         for family in [4, 6] {
             for (stats, is_over) in [(AGAIN, false), (REBORN, true)] {
                 let mut shot = Shot::new(&bench, hook, family, 0);
-                to_front(&mut shot);
+                shot.segment.flags = SYN | ECE | CWR;
                 if is_over {
                     shot.slot.seen = [seen::RST, 0];
                 } else {

@@ -120,6 +120,10 @@ fn other_messages_pass() {
             s.frame = Some(came.icmp_error(router(s), kind, code, header(s) + 20));
         }),
         Row::passes("that quotes too little", &[], &|s| error(s, too_big(s), 3)),
+        Row::passes("that is longer than its frame", &[], &|s| {
+            error(s, too_big(s), 20);
+            s.frame.as_mut().expect("set").pop();
+        }),
         Row::passes("that quotes another protocol", &[], &|s| {
             error(s, too_big(s), 20);
             let at = if s.flow.family == 4 {

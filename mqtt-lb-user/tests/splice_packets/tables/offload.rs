@@ -3,10 +3,10 @@
 use mqtt_lb_ebpf::splice_slot::seen;
 use mqtt_lb_ebpf::splice_stat::Stat;
 
-use crate::bench::{Hook, bench};
+use crate::bench::{Hook, LISTENER, bench};
 use crate::layers::Layers;
 use crate::packet::option::{NOP, bare_timestamps, sack, timestamps};
-use crate::packet::{ACK, FIN, RST, Sum};
+use crate::packet::{ACK, CWR, ECE, FIN, RST, SYN, Sum};
 use crate::row::{Row, Shot, fire};
 use crate::sums;
 
@@ -114,5 +114,27 @@ fn the_sum_of_a_device_stays_the_sum_of_the_packet() {
                 );
             }
         }
+    }
+}
+
+#[test]
+fn the_sum_of_a_device_stays_that_of_an_icmp_error_and_of_a_syn() {
+    let Some(mut bench) = bench() else {
+        return;
+    };
+    for family in [4, 6] {
+        let shot = Shot::new(&bench, Hook::Tcx, family, 1);
+        bench.set_slot(shot.flow.index, shot.slot);
+        let sent = shot.flow.sent_to(&shot.slot, 1);
+        let too_big = if family == 4 { (3, 4) } else { (2, 0) };
+        let error = sent.icmp_error(sent.addresses[1], too_big.0, too_big.1, 75);
+        let code = bench.run_summed(&error);
+        assert_eq!(code.expect("CHECKSUM_COMPLETE"), 7, "ICMP, IPv{family}");
+
+        let mut syn = shot.segment.clone();
+        syn.ports = [55_555, LISTENER];
+        syn.flags = SYN | ECE | CWR;
+        let code = bench.run_summed(&syn.frame());
+        assert_eq!(code.expect("CHECKSUM_COMPLETE"), -1, "SYN, IPv{family}");
     }
 }

@@ -7,7 +7,7 @@ use crate::bench::{Hook, Verdict};
 use crate::flow::LEAVES;
 use crate::layers::Layers;
 use crate::packet::{ACK, PSH, Sum, URG};
-use crate::row::{Hit, Row, fire};
+use crate::row::{Hit, Row, Shot, fire};
 
 /// The packet that left is the one that came, renumbered and readdressed.
 fn is_translated(hit: &Hit) {
@@ -81,7 +81,7 @@ fn the_interface_of_the_other_side_is_used() {
 #[test]
 fn the_sender_s_next_hop_is_kept_up_to_date() {
     let moved = |sum| {
-        move |s: &mut crate::row::Shot| {
+        move |s: &mut Shot| {
             s.segment.macs = [[2, 9, 9, 9, 9, 8], [2, 9, 9, 9, 9, 9]];
             s.slot.lanes[s.d].ifindex = 9;
             s.segment.sum = sum;
@@ -101,6 +101,43 @@ fn the_sender_s_next_hop_is_kept_up_to_date() {
                 (after.peer_mac, after.own_mac)
             );
             assert_eq!(after.ifindex, 9);
+        }),
+    ]);
+}
+
+#[test]
+fn a_leap_in_a_stream_is_believed_only_if_verified() {
+    let leap = |sum| {
+        move |s: &mut Shot| {
+            s.segment.seq = s.segment.seq.wrapping_add(5000);
+            s.segment.payload = vec![1; 10];
+            s.segment.sum = sum;
+        }
+    };
+    let kept = |hit: &Hit| {
+        let [before, after] = [&hit.shot.slot, &hit.after].map(|slot| slot.lanes[hit.shot.d]);
+        assert_eq!(before.seq_end, after.seq_end);
+    };
+    let moved = |hit: &Hit| {
+        let lane = hit.after.lanes[hit.shot.d];
+        assert_eq!(lane.seq_end, hit.came().end());
+    };
+    fire(&[
+        Row::forwards("a right packet", &leap(Sum::Right)).then(&moved),
+        Row::forwards("a wrong packet", &leap(Sum::Wrong)).then(&kept),
+        Row::forwards("a wrong packet that follows", &|s| {
+            leap(Sum::Wrong)(s);
+            s.segment.seq = s.slot.lanes[s.d].seq_end;
+        })
+        .then(&moved),
+        Row::forwards("an acknowledgement of all", &|_| {})
+            .then(&|hit| assert_eq!(hit.after.lanes[hit.shot.d].ack, hit.shot.segment.ack)),
+        Row::forwards("an acknowledgement of what was not sent", &|s| {
+            s.segment.ack = s.segment.ack.wrapping_add(1);
+        })
+        .then(&|hit| {
+            let [before, after] = [&hit.shot.slot, &hit.after].map(|slot| slot.lanes[hit.shot.d]);
+            assert_eq!(before.ack, after.ack);
         }),
     ]);
 }
