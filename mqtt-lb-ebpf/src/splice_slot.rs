@@ -50,10 +50,11 @@ pub struct Lane {
     pub own_mac: [u8; 6],
     /// Interface its packets arrive on; 0 until one has.
     pub ifindex: u32,
-    /// Newest sequence number this side has sent, plus one (its own numbering). A hint:
-    /// learned from packets whose checksum nobody has looked at.
+    /// Newest sequence number this side has sent, plus one (its own numbering). A hint: a
+    /// packet that follows the one before is taken at its word, any other must be verified.
     pub seq_end: u32,
-    /// Newest acknowledgement this side has sent (its own numbering). A hint, as above.
+    /// Newest acknowledgement this side has sent (its own numbering). A hint: what the
+    /// other side has not sent is not believed.
     pub ack: u32,
     /// LEARN: newest TSval of a verified packet, with [`seen::TSVAL`].
     /// FORWARD: right edge that our dissolved socket has promised this direction's

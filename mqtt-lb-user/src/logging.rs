@@ -46,7 +46,7 @@ impl std::error::Error for LogError {}
 /// Names the first part that is neither. A lone word that is not a level is one
 /// of them, so that a misspelt level is not taken for a target.
 pub fn filter(level: &str) -> Result<Targets, LogError> {
-    level.split(',').try_fold(Targets::new(), |targets, part| {
+    level.split(',').try_fold(quiet_loader(), |targets, part| {
         let bad = || LogError::Directive(part.to_owned());
         let parse = |level: &str| match level.trim() {
             "" => Err(bad()),
@@ -64,6 +64,13 @@ pub fn filter(level: &str) -> Result<Targets, LogError> {
             }
         }
     })
+}
+
+/// The loader of the kernel programs tells of every relocation at level debug, thousands
+/// of lines; who wants them names it.
+fn quiet_loader() -> Targets {
+    let targets = Targets::new().with_target("aya", LevelFilter::WARN);
+    targets.with_target("aya_obj", LevelFilter::WARN)
 }
 
 /// Starts logging for the whole process, records of the `log` crate (such as

@@ -4,7 +4,7 @@
 use core::ptr::addr_of;
 
 use mqtt_lb_ebpf::ends::{Marks, Pair, Sides, marks};
-use mqtt_lb_ebpf::sequence::newest;
+use mqtt_lb_ebpf::sequence::{is_newer, newest};
 use mqtt_lb_ebpf::splice_slot::{is_over, seen};
 use mqtt_lb_ebpf::splice_stat::Stat;
 use mqtt_lb_ebpf::tcp::{Segment, flag};
@@ -82,8 +82,9 @@ fn track<H: Hook, const V6: bool>(
     let marks = ends(flow, segment, seen);
     let link = Link::of(hook, packet);
     let has_moved = link != Link::known(lane);
+    let is_leap = is_leap(segment, load!(lane, seq_end));
 
-    let is_news = has_moved || has_met || marks.seen != 0;
+    let is_news = has_moved || has_met || is_leap || marks.seen != 0;
     let is_proven = is_news && verify::<H, V6>(hook, packet, segment);
     if is_proven {
         if has_moved {
@@ -103,14 +104,25 @@ fn track<H: Hook, const V6: bool>(
     // Neither the numbers of a new connection nor those of a reset that nobody has
     // checked are this flow's.
     if !segment.has(flag::SYN | flag::RST) {
-        let seq_end = load!(lane, seq_end);
-        save!(lane, seq_end, newest(segment.end(), seq_end));
-        if segment.has(flag::ACK) {
+        if !is_leap || is_proven {
+            let seq_end = load!(lane, seq_end);
+            save!(lane, seq_end, newest(segment.end(), seq_end));
+        }
+        let sent = load!(flow.other(), seq_end);
+        if segment.has(flag::ACK) && !is_newer(segment.ack.wrapping_sub(flow.seq_delta()[1]), sent)
+        {
             let ack = load!(lane, ack);
             save!(lane, ack, newest(segment.ack, ack));
         }
     }
     window
+}
+
+/// Whether the segment leaves a gap behind what its side has sent so far: by loss, or
+/// because its number is damaged, which the hint would never recover from.
+#[inline(always)]
+fn is_leap(segment: &Segment, seq_end: u32) -> bool {
+    segment.seq != seq_end && is_newer(segment.end(), seq_end)
 }
 
 /// The window field as the other side reads it, and whether it meets the promise

@@ -45,6 +45,9 @@ pub fn v4<H: Hook>(hook: H) -> i32 {
     let (Some(mut inner), Some(tcp)) = (hook.get::<20>(quote), hook.get::<TCP>(quote + 20)) else {
         return H::PASS;
     };
+    if !is_whole(hook, IP, [ip[2], ip[3]], quote + 20) {
+        return H::PASS;
+    }
     // What we send has no options and is in one piece.
     if inner[0] != PLAIN4 || inner[9] != PROTOCOL || is_later_fragment([inner[6], inner[7]]) {
         return H::PASS;
@@ -88,13 +91,14 @@ pub fn v4<H: Hook>(hook: H) -> i32 {
 #[inline(never)]
 pub fn v6<H: Hook>(hook: H) -> i32 {
     let at = tcp_at(true);
-    let (Some(hops), Some(kind)) = (hook.get::<2>(IP + 6), hook.get::<1>(at)) else {
+    let (Some(ip), Some(kind)) = (hook.get::<4>(IP + 4), hook.get::<1>(at)) else {
         return H::PASS;
     };
-    if !is_error6(kind[0]) {
+    let quote = at + HEAD;
+    if !is_error6(kind[0]) || !is_whole(hook, at, [ip[0], ip[1]], quote + 40) {
         return H::PASS;
     }
-    let quote = at + HEAD;
+    let hops = [ip[2], ip[3]];
     let Some(inner) = hook.get::<8>(quote) else {
         return H::PASS;
     };
@@ -147,6 +151,14 @@ pub fn v6<H: Hook>(hook: H) -> i32 {
     let less = u16::from_ne_bytes(less);
     hook.changed(Difference::none().word(hops, less).fold());
     send(hook, flow)
+}
+
+/// Whether the `len` bytes that begin at `from` are in the frame, and hold as much of
+/// the quoted TCP at `tcp_at` as is translated.
+#[inline(always)]
+fn is_whole<H: Hook>(hook: H, from: u32, len: [u8; 2], tcp_at: u32) -> bool {
+    let end = from + u32::from(u16::from_be_bytes(len));
+    end <= hook.frame_len() && tcp_at + TCP as u32 <= end
 }
 
 /// Restores the quoted TCP at `tcp_at` and updates the checksum of the ICMP message at

@@ -56,8 +56,8 @@ fn v4<H: Hook>(hook: H, packet: *mut u8) -> i32 {
             return H::PASS;
         };
         // Addresses and ports stand in the packet as they do in the key.
-        let key = packet.add(IP as usize + 12).cast::<Tuple4>();
-        let place = SPLICE_IDX4.get(&*key).copied();
+        let key = &*packet.add(IP as usize + 12).cast::<Tuple4>();
+        let place = SPLICE_IDX4.get(key).copied();
         flow::packet::<H, false>(hook, packet, place, null())
     }
 }
@@ -82,8 +82,8 @@ fn v6<H: Hook>(hook: H) -> i32 {
         let Some(packet) = linear(hook, tcp_at(true) + tcp::HEADER) else {
             return H::PASS;
         };
-        let key = packet.add(IP as usize + 8).cast::<Tuple6>();
-        match SPLICE_IDX6.get_ptr(&*key) {
+        let key = &*packet.add(IP as usize + 8).cast::<Tuple6>();
+        match SPLICE_IDX6.get_ptr(key) {
             Some(found) => flow::packet::<H, true>(hook, packet, Some((*found).place), found),
             None => flow::packet::<H, true>(hook, packet, None, null()),
         }

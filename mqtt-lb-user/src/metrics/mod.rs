@@ -4,6 +4,7 @@ mod handles;
 mod labels;
 
 use std::fmt;
+use std::sync::atomic::AtomicU64;
 
 use prometheus_client::encoding::text;
 use prometheus_client::metrics::counter::Counter;
@@ -63,6 +64,8 @@ pub struct Metrics {
     /// `mqttlb_splice_handover_seconds`: time that a flow's packets were held back while
     /// it was handed over to the kernel for good.
     pub handover: Histogram,
+    /// `mqttlb_splice_sweep_seconds`: time the last look at all spliced flows took.
+    pub sweep: Gauge<f64, AtomicU64>,
     /// `mqttlb_buffered_bytes`: bytes of clients and brokers held in userspace.
     pub buffered: Gauge,
     /// `mqttlb_config_reloads_total{result}`: configurations read again.
@@ -127,6 +130,11 @@ impl Metrics {
                 "splice_handover_seconds",
                 "Time that packets were held back while a flow was spliced",
                 HANDOVER,
+            ),
+            sweep: add(
+                r,
+                "splice_sweep_seconds",
+                "Time the last look at all spliced flows took",
             ),
             buffered: add(r, "buffered_bytes", "Bytes of flows held in userspace"),
             reloads: Reloads {

@@ -21,8 +21,11 @@ use crate::datapath::{Directions, Ends, Entry, Offload, Refusal, Return, Route};
 
 /// Bytes of the timestamp option in every segment (RFC 7323, appendix A).
 const TIMESTAMP_BYTES: u32 = 12;
-/// Largest value of TCP_MAXSEG (`MAX_TCP_WINDOW`, net/tcp.h); a client that takes more
-/// is on this host.
+/// Smallest value of TCP_MAXSEG (`TCP_MIN_MSS`, net/tcp.h); a client that takes less is
+/// not worth a splice.
+const MIN_MAXSEG: u32 = 88;
+/// Largest value of TCP_MAXSEG (`MAX_TCP_WINDOW`); a client that takes more is on this
+/// host.
 const MAX_MAXSEG: u32 = 32_767;
 
 /// A connection with a slot, index entries and a source port of its own.
@@ -54,7 +57,7 @@ impl Candidate {
             front: route.front,
             backend: route.backend,
             seat: None,
-            tuning: tuning(&info),
+            tuning: tuning(&info)?,
         };
         candidate.sit()?;
         Ok(candidate)
@@ -139,20 +142,23 @@ impl Candidate {
 
 /// What the connection to the backend needs to be like for its handshake to end as the
 /// client's did.
-fn tuning(client: &TcpInfo) -> Tuning {
+fn tuning(client: &TcpInfo) -> Result<Tuning, Refusal> {
     let options = if client.timestamps {
         TIMESTAMP_BYTES
     } else {
         0
     };
     let takes = client.snd_mss + options;
+    if takes < MIN_MAXSEG {
+        return Err(Refusal::Mss);
+    }
     let lacks = |has: bool, bit: u32| if has { 0 } else { bit };
     let bits = lacks(client.timestamps, MARK_NO_TIMESTAMPS) | lacks(client.sack, MARK_NO_SACK);
-    Tuning {
+    Ok(Tuning {
         source: None,
         max_segment: u16::try_from(takes).ok().filter(|_| takes <= MAX_MAXSEG),
         mark: (bits != 0).then_some(MARK | bits),
-    }
+    })
 }
 
 impl Offload for Candidate {
@@ -232,20 +238,20 @@ mod tests {
             snd_mss: 1348,
             advmss: 1460,
         };
-        assert_eq!(tuning(&info).max_segment, Some(1360));
-        assert_eq!(tuning(&info).mark, None);
+        let tuned = |info| tuning(&info).unwrap();
+        assert_eq!(tuned(info).max_segment, Some(1360));
+        assert_eq!(tuned(info).mark, None);
         let plain = TcpInfo {
             timestamps: false,
             sack: false,
             ..info
         };
-        assert_eq!(tuning(&plain).max_segment, Some(1348));
+        assert_eq!(tuned(plain).max_segment, Some(1348));
         let mark = MARK | MARK_NO_TIMESTAMPS | MARK_NO_SACK;
-        assert_eq!(tuning(&plain).mark, Some(mark));
-        let local = TcpInfo {
-            snd_mss: 32_768,
-            ..info
-        };
-        assert_eq!(tuning(&local).max_segment, None);
+        assert_eq!(tuned(plain).mark, Some(mark));
+        let with_mss = |snd_mss| TcpInfo { snd_mss, ..info };
+        assert_eq!(tuned(with_mss(32_768)).max_segment, None);
+        assert_eq!(tuned(with_mss(76)).max_segment, Some(88));
+        assert_eq!(tuning(&with_mss(75)), Err(Refusal::Mss));
     }
 }

@@ -10,7 +10,7 @@ use aya::{Ebpf, EbpfLoader};
 use mqtt_lb_ebpf::splice_slot::{Note, SpliceSlot};
 use mqtt_lb_ebpf::splice_stat::Stat;
 use mqtt_lb_ebpf::tuple::{Place, Place6, Tuple4, Tuple6};
-use tracing::warn;
+use tracing::{info, warn};
 
 use super::attachments::{self, Attachments, InterfaceState};
 use super::maps::Maps;
@@ -57,6 +57,12 @@ impl SpliceKernel {
         object::bytes()?;
         check_release()?;
         overlap::check(&config.ports)?;
+        if config.attach == Attach::Auto {
+            info!(
+                "splice: attach is auto, which is tcx: every interface has it, and merged \
+                 segments stay whole; xdp is for network cards with native XDP"
+            );
+        }
         let netns = object::netns_cookie()?;
         let pins = Pins::claim(&config.pin, netns)?;
         for other in pins::directories(&config.pin, Some(netns))? {

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use mqtt_lb_ebpf::splice_slot::{SpliceSlot, seen, state};
+use mqtt_lb_ebpf::splice_slot::{Note, SpliceSlot, seen, state};
 use tokio::time::{MissedTickBehavior, interval};
 
 use super::judge::{judge, newest};
@@ -103,8 +103,10 @@ impl Splice {
 
     async fn look(&self) {
         let mut living = [0; 2];
+        let mut took = Duration::ZERO;
         let mut from = Some(0);
         while let Some(start) = from {
+            let begin = Instant::now();
             let (page, next) = self.registry().page(start, PAGE);
             for slot in page {
                 for (sum, bytes) in living.iter_mut().zip(self.look_at(slot)) {
@@ -112,8 +114,10 @@ impl Splice {
                 }
             }
             from = next;
+            took += begin.elapsed();
             tokio::task::yield_now().await;
         }
+        self.metrics.sweep.set(took.as_secs_f64());
         let [up, down] = self.registry().account(living);
         self.metrics.bytes.up.inc_by(up);
         self.metrics.bytes.down.inc_by(down);
@@ -123,7 +127,7 @@ impl Splice {
     fn look_at(&self, slot: u32) -> [u64; 2] {
         let now = slots::read(self.kernel.slots(), slot);
         let bytes = [now.lanes[0].bytes, now.lanes[1].bytes];
-        let keepalive = self.memo_of(slot, &now).map_or(0, |memo| memo.keepalive);
+        let keepalive = self.note(slot, &now).map_or(0, |note| note.keepalive);
         match judge(&now, keepalive, self.idle_timeout, slots::now_s()) {
             None => bytes,
             Some(Fate::Idle) => {
@@ -173,13 +177,14 @@ impl Splice {
 
     fn memo(&self, slot: u32) -> Memo {
         let now = slots::read(self.kernel.slots(), slot);
-        self.memo_of(slot, &now).unwrap_or_default()
+        let note = self.note(slot, &now);
+        note.as_ref().map_or_else(Memo::default, note::unpack)
     }
 
     /// What was noted of the flow; `None` when nobody came to it.
-    fn memo_of(&self, slot: u32, now: &SpliceSlot) -> Option<Memo> {
+    fn note(&self, slot: u32, now: &SpliceSlot) -> Option<Note> {
         let note = slots::note(self.kernel.notes(), slot);
-        (note.generation == now.generation).then(|| note::unpack(&note))
+        (note.generation == now.generation).then_some(note)
     }
 }
 
@@ -200,8 +205,8 @@ impl Residents for Splice {
         for slot in slots {
             let now = slots::read(self.kernel.slots(), slot);
             if self
-                .memo_of(slot, &now)
-                .is_some_and(|memo| memo.backend == tag)
+                .note(slot, &now)
+                .is_some_and(|note| note.backend == tag)
             {
                 flows.push(id(slot, now.generation));
             }
