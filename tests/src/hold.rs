@@ -73,7 +73,10 @@ fn broker(address: SocketAddr) {
     say(READY);
     let mut held = Vec::new();
     for stream in listener.incoming() {
-        let mut session = Session::open(stream.expect("accept")).expect("CONNECT");
+        // Who only looks whether somebody listens has no CONNECT.
+        let Ok(mut session) = Session::open(stream.expect("accept")) else {
+            continue;
+        };
         let connack = session.connect.connack();
         session.stream.write_all(connack).expect("CONNACK");
         held.push(session.stream);

@@ -102,7 +102,7 @@ pub struct Lb<'a> {
     http: SocketAddr,
     dir: TempDir,
     head: String,
-    starts: u32,
+    past: Vec<String>,
     pins: Option<PinDir>,
 }
 
@@ -132,11 +132,11 @@ impl<'a> Lb<'a> {
             http,
             dir,
             head,
-            starts: 0,
+            past: Vec::new(),
             pins,
         };
         lb.wait_healthy();
-        let log = lb.process.log();
+        let log = lb.log();
         let missing = spliced && log.contains("splice is not available");
         assert!(!missing, "no splice path");
         lb
@@ -159,8 +159,8 @@ impl<'a> Lb<'a> {
     pub fn start_again(&mut self) {
         assert!(self.process.ended().is_some(), "it is still there");
         let file = self.dir.path().join(FILE);
-        self.starts += 1;
-        self.process = run(self.ns, &file, &self.dir, self.starts);
+        self.past.push(self.process.log());
+        self.process = run(self.ns, &file, &self.dir, self.past.len());
         self.wait_healthy();
     }
 
@@ -245,18 +245,18 @@ impl<'a> Lb<'a> {
         self.dir.path().join("admin.sock")
     }
 
-    /// The session and event log so far.
+    /// The session and event log so far, of all its lives.
     pub fn log(&self) -> String {
-        self.process.log()
+        self.past.concat() + &self.process.log()
     }
 }
 
 const FILE: &str = "mqtt-lb.toml";
 
-fn run(ns: &Netns, file: &Path, dir: &TempDir, starts: u32) -> Process {
+fn run(ns: &Netns, file: &Path, dir: &TempDir, lives: usize) -> Process {
     let mut command = ns.command(binary());
     command.arg("run").arg("-f").arg(file);
-    let name = match starts {
+    let name = match lives {
         0 => "mqtt-lb".to_owned(),
         n => format!("mqtt-lb-{n}"),
     };
