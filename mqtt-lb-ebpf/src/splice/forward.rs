@@ -30,7 +30,15 @@ pub fn packet<H: Hook, const V6: bool>(
     let seen = flow.seen();
     // SAFETY: the headers were seen to be there.
     let flags = unsafe { read::<u8>(packet, tcp_at(V6) + 13) };
-    if flags & (flag::SYN | flag::ACK) == flag::SYN && is_over(seen) {
+    let is_syn = flags & (flag::SYN | flag::ACK) == flag::SYN;
+    if is_over(seen) && (is_syn || seen[0] & seen::REBORN != 0) {
+        if is_syn
+            && parse::segment::<H, V6>(hook, packet)
+                .is_some_and(|s| verify::<H, V6>(hook, packet, &s))
+        {
+            // What follows the SYN is the stack's too.
+            flow.mark(seen::REBORN);
+        }
         count(Stat::Reborn);
         return ecn::pass::<H, V6>(hook, packet);
     }
