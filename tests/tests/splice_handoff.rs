@@ -58,7 +58,7 @@ fn talking(path: DataPath, count: u32) {
     }
     watchdog::limit(deadline(Duration::from_secs(900)));
     let mut rng = Rng::new(23);
-    let over = Duration::from_millis(u64::from(count) * 5);
+    let over = Duration::from_millis(u64::from(count) * 10);
     let flows: Arc<[_]> = (0..count).map(|id| talkative(id, over, &mut rng)).collect();
     let lab = Lab::build(&Layout {
         impairment: Some((bad(), 29)),
