@@ -13,6 +13,12 @@ pub const fn newest(a: u32, b: u32) -> u32 {
     if is_newer(a, b) { a } else { b }
 }
 
+/// The one that comes before the other.
+#[inline(always)]
+pub const fn oldest(a: u32, b: u32) -> u32 {
+    if is_newer(a, b) { b } else { a }
+}
+
 /// The newest of a hint and what a packet says; a hint of 0 is none yet.
 #[inline(always)]
 pub const fn hinted(hint: u32, said: u32) -> u32 {
@@ -46,6 +52,8 @@ mod tests {
             prop_assert!(!is_newer(from, to));
             prop_assert_eq!(newest(from, to), to);
             prop_assert_eq!(newest(to, from), to);
+            prop_assert_eq!(oldest(from, to), from);
+            prop_assert_eq!(oldest(to, from), from);
         }
     }
 }

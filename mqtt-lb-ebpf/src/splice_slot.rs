@@ -37,6 +37,8 @@ pub mod seen {
     pub const PEER_FIN: u8 = 16;
     /// This side has sent a valid RST: the flow is over.
     pub const RST: u8 = 32;
+    /// This side has begun a new connection on the 4-tuple of the flow that is over.
+    pub const REBORN: u8 = 64;
 }
 
 /// One direction: packets that arrive from one peer. Written by the programs but

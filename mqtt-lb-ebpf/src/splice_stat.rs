@@ -10,7 +10,7 @@ pub enum Stat {
     Learned = 1,
     /// Packets dropped while a flow was handed over.
     Held = 2,
-    /// SYNs of new connections on the 4-tuple of a flow that is over.
+    /// Packets of new connections on the 4-tuple of a flow that is over, to the stack.
     Reborn = 3,
     /// Fragments of a flow, dropped.
     Fragment = 4,

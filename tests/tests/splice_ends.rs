@@ -186,6 +186,58 @@ fn the_same_addresses_again() {
     assert!(took < Duration::from_secs(3), "{took:?}");
 }
 
+/// The port of a connection that is over is used again at once: nothing of the new
+/// connection may go to the old one's broker.
+fn again_at_once(path: DataPath, end: impl Fn(TcpStream, TcpStream)) {
+    if !met(NEEDS) {
+        return;
+    }
+    watchdog::limit(deadline(TEST));
+    let lab = lab(path);
+    let (listener, lb) = setup(&lab, path);
+    let source = SocketAddr::new(CLIENT, 40_000);
+    let begin = Instant::now();
+    for n in 0..5 {
+        let client = lab.client.connect_bound(source, splice::front(false));
+        let client = client.unwrap_or_else(|e| panic!("connection {n}: {e}"));
+        client.set_read_timeout(Some(SHORT)).expect("timeout");
+        let id = format!("c{n}");
+        let (client, broker) = lab::introduce(client, &listener, &Connect::new(&id));
+        splice::wait_spliced(&lb, 1, SHORT);
+        wait::for_true("the flow should be this one", SHORT, || {
+            splice::list(&lb).iter().any(|flow| flow.id == id)
+        });
+        say_byte(&client, &broker);
+        say_byte(&broker, &client);
+        end(client, broker);
+    }
+    let took = begin.elapsed();
+    say(&format!(
+        "five connections from one port ({path:?}) within {took:.1?}"
+    ));
+}
+
+/// The broker says goodbye first: the client's port is free at once.
+fn fin_of_the_broker(mut client: TcpStream, broker: TcpStream) {
+    drop(broker);
+    assert_eq!(client.read(&mut [0]).expect("FIN"), 0);
+}
+
+#[test]
+fn a_port_again_after_fin_tcx() {
+    again_at_once(DataPath::Splice, fin_of_the_broker);
+}
+
+#[test]
+fn a_port_again_after_fin_xdp() {
+    again_at_once(DataPath::Xdp, fin_of_the_broker);
+}
+
+#[test]
+fn a_port_again_after_rst() {
+    again_at_once(DataPath::Splice, |client, _broker| reset(client));
+}
+
 fn checked(pool: &str) -> String {
     let health = "[pool.brokers.health]\ntype = \"tcp\"\ninterval = \"200ms\"\n\
                   timeout = \"200ms\"\nfall = 2\n";

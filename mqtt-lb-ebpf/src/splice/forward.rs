@@ -4,7 +4,7 @@
 use core::ptr::addr_of;
 
 use mqtt_lb_ebpf::ends::{Marks, Pair, Sides, marks};
-use mqtt_lb_ebpf::sequence::{is_newer, newest};
+use mqtt_lb_ebpf::sequence::{is_newer, newest, oldest};
 use mqtt_lb_ebpf::splice_slot::{is_over, seen};
 use mqtt_lb_ebpf::splice_stat::Stat;
 use mqtt_lb_ebpf::tcp::{Segment, flag};
@@ -15,7 +15,7 @@ use super::flow::seconds;
 use super::hook::Hook;
 use super::link::Link;
 use super::packet::{Flow, IP, count, load, read, save, tcp_at};
-use super::translate::translate;
+use super::translate::{Fields, translate};
 use super::verify::verify;
 use super::{ecn, parse};
 
@@ -30,7 +30,15 @@ pub fn packet<H: Hook, const V6: bool>(
     let seen = flow.seen();
     // SAFETY: the headers were seen to be there.
     let flags = unsafe { read::<u8>(packet, tcp_at(V6) + 13) };
-    if flags & (flag::SYN | flag::ACK) == flag::SYN && is_over(seen) {
+    let is_syn = flags & (flag::SYN | flag::ACK) == flag::SYN;
+    if is_over(seen) && (is_syn || seen[0] & seen::REBORN != 0) {
+        if is_syn
+            && parse::segment::<H, V6>(hook, packet)
+                .is_some_and(|s| verify::<H, V6>(hook, packet, &s))
+        {
+            // What follows the SYN is the stack's too.
+            flow.mark(seen::REBORN);
+        }
         count(Stat::Reborn);
         return ecn::pass::<H, V6>(hook, packet);
     }
@@ -42,12 +50,15 @@ pub fn packet<H: Hook, const V6: bool>(
     if hops <= 1 {
         return drop::<H>(Stat::Expired);
     }
-    let window = track::<H, V6>(hook, packet, flow, &segment, seen);
+    let fields = Fields {
+        seq: seq(flow, &segment, seen[1]),
+        window: track::<H, V6>(hook, packet, flow, &segment, seen),
+    };
     let ifindex = load!(flow.other(), ifindex);
     if ifindex == 0 {
         return drop::<H>(Stat::NoRoute);
     }
-    if !translate::<H, V6>(hook, flow, addresses, &segment, window) {
+    if !translate::<H, V6>(hook, flow, addresses, &segment, fields) {
         return drop::<H>(Stat::RewriteFailed);
     }
     let lane = flow.own();
@@ -123,6 +134,20 @@ fn track<H: Hook, const V6: bool>(
 #[inline(always)]
 fn is_leap(segment: &Segment, seq_end: u32) -> bool {
     segment.seq != seq_end && is_newer(segment.end(), seq_end)
+}
+
+/// The sequence number as the other side counts. While that side takes less than its
+/// peer was promised, the peer may have sent more than that: what only acknowledges
+/// would be beyond the window, and nobody would hear of the acknowledgement.
+#[inline(always)]
+fn seq(flow: Flow, segment: &Segment, seen_other: u8) -> u32 {
+    let seq = segment.seq.wrapping_add(flow.seq_delta()[0]);
+    let is_bare = segment.payload == 0 && !segment.has(flag::SYN | flag::FIN | flag::RST);
+    if is_bare && seen_other & seen::EDGE == 0 {
+        oldest(seq, load!(flow.other(), ack))
+    } else {
+        seq
+    }
 }
 
 /// The window field as the other side reads it, and whether it meets the promise

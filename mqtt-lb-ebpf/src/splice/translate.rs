@@ -17,6 +17,15 @@ use super::{link, options};
 /// Bytes of a header with the usual options.
 const USUAL_HEADER: u32 = HEADER + 12;
 
+/// Fields of the header that are more than a difference.
+#[derive(Clone, Copy)]
+pub struct Fields {
+    /// Sequence number.
+    pub seq: u32,
+    /// Window.
+    pub window: u16,
+}
+
 /// Rewrites the packet; false if it cannot be.
 #[inline(always)]
 pub fn translate<H: Hook, const V6: bool>(
@@ -24,11 +33,11 @@ pub fn translate<H: Hook, const V6: bool>(
     flow: Flow,
     addresses: *const Place6,
     segment: &Segment,
-    window: u16,
+    fields: Fields,
 ) -> bool {
     let tcp = tcp_at(V6);
-    let seq = flow.seq_delta();
-    let shift = shift(flow, segment, seq[1]);
+    let acked = flow.seq_delta()[1];
+    let shift = shift(flow, segment, acked);
     let Some(difference) = translate_options(hook, tcp, segment.header, &shift) else {
         return false;
     };
@@ -44,7 +53,7 @@ pub fn translate<H: Hook, const V6: bool>(
         link::address(packet, flow.other());
         let hop_sum = ip::<V6>(packet, flow, addresses);
         (
-            numbers(packet, tcp, flow, segment, seq, window, difference),
+            numbers(packet, tcp, flow, segment, acked, fields, difference),
             hop_sum,
         )
     };
@@ -143,8 +152,8 @@ unsafe fn numbers(
     tcp: u32,
     flow: Flow,
     segment: &Segment,
-    delta: [u32; 2],
-    window: u16,
+    acked: u32,
+    Fields { seq, window }: Fields,
     so_far: Difference,
 ) -> u16 {
     let port_sum = flow.signed(load!(flow.slot(), port_sum));
@@ -153,7 +162,6 @@ unsafe fn numbers(
         let [source, destination] = flow.ends(addr_of!((*flow.slot()).ports).cast::<u16>());
         write(packet, tcp, source);
         write(packet, tcp + 2, destination);
-        let seq = segment.seq.wrapping_add(delta[0]);
         write(packet, tcp + 4, seq.to_be());
         write(packet, tcp + 14, window.to_be());
         let mut difference = so_far
@@ -161,7 +169,7 @@ unsafe fn numbers(
             .long(segment.seq.to_be(), seq.to_be())
             .word(segment.window.to_be(), window.to_be());
         if segment.has(flag::ACK) {
-            let ack = segment.ack.wrapping_sub(delta[1]);
+            let ack = segment.ack.wrapping_sub(acked);
             write(packet, tcp + 8, ack.to_be());
             difference = difference.long(segment.ack.to_be(), ack.to_be());
         }

@@ -8,7 +8,7 @@ mod icmp;
 mod learn;
 mod tcp;
 
-use mqtt_lb_ebpf::splice_slot::{SpliceSlot, is_over, state};
+use mqtt_lb_ebpf::splice_slot::{SpliceSlot, is_over, seen, state};
 
 use crate::bench::{Hook, LISTENER, Verdict};
 use crate::flow::Flow;
@@ -236,7 +236,9 @@ fn forwarding(case: &Case<'_>) -> Expected {
     let mut drop = case.becomes(Verdict::Drop);
     drop.open.hints = true;
     let flags = frame.get(case.layers.inner + 13).copied().unwrap_or(0);
-    let is_reborn = flags & (SYN | ACK) == SYN && is_over(case.slot.seen);
+    let is_syn = flags & (SYN | ACK) == SYN;
+    let follows = case.slot.seen[case.direction()] & seen::REBORN != 0;
+    let is_reborn = is_over(case.slot.seen) && (is_syn || follows);
     let Some(tcp) = Tcp::of(frame, &case.layers) else {
         // Of a new connection the stack may see what is wrong with it.
         let drop = drop.or_passes(case.is_doubtful() || is_reborn, frame);
@@ -249,7 +251,11 @@ fn forwarding(case: &Case<'_>) -> Expected {
         return drop.or_passes(true, frame);
     }
     if is_reborn && !case.layers.extended && !case.layers.fragment {
-        return strip(case.arrival, &case.layers, case.becomes(Verdict::Pass));
+        let mut pass = case.becomes(Verdict::Pass);
+        if is_syn && believe::is_verified(case) {
+            pass.slots[0].seen[case.direction()] |= seen::REBORN;
+        }
+        return strip(case.arrival, &case.layers, pass);
     }
     // Nothing hangs on what a packet that is dropped has told: it may be believed or not.
     let (believed, open) = believe::believe(case, &tcp);

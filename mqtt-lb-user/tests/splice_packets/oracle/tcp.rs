@@ -168,6 +168,22 @@ pub fn translate(case: &Case<'_>, tcp: &Tcp) -> Vec<Vec<u8>> {
     choices.map(|zeal| translation(case, tcp, zeal)).collect()
 }
 
+/// The sequence number as the receiver counts. What is not a byte of the stream must
+/// not be beyond the window of a receiver that takes less than was promised.
+fn sequence(case: &Case<'_>, tcp: &Tcp) -> u32 {
+    let (d, slot) = (case.direction(), &case.slot);
+    let seq = tcp.seq.wrapping_add(slot.seq_delta[d]);
+    let waits_for = slot.lanes[1 - d].ack;
+    let is_bare = tcp.payload == 0 && ![SYN, FIN, RST].iter().any(|flag| tcp.has(*flag));
+    let takes_all = slot.seen[1 - d] & mqtt_lb_ebpf::splice_slot::seen::EDGE != 0;
+    let is_beyond = seq.wrapping_sub(waits_for) as i32 > 0;
+    if is_bare && !takes_all && is_beyond {
+        waits_for
+    } else {
+        seq
+    }
+}
+
 fn translation(case: &Case<'_>, tcp: &Tcp, zeal: Zeal) -> Vec<u8> {
     let (d, slot, layers) = (case.direction(), &case.slot, &case.layers);
     let mut out = case.arrival.frame.to_vec();
@@ -178,7 +194,7 @@ fn translation(case: &Case<'_>, tcp: &Tcp, zeal: Zeal) -> Vec<u8> {
     let [from, to] = LEAVES[d];
     out[at..at + 2].copy_from_slice(&case.flow.ports[from].to_be_bytes());
     out[at + 2..at + 4].copy_from_slice(&case.flow.ports[to].to_be_bytes());
-    put(&mut out, at + 4, tcp.seq.wrapping_add(slot.seq_delta[d]));
+    put(&mut out, at + 4, sequence(case, tcp));
     let theirs = |number: u32| number.wrapping_sub(slot.seq_delta[1 - d]);
     if tcp.has(ACK) {
         put(&mut out, at + 8, theirs(tcp.ack));

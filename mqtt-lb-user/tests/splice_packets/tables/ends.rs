@@ -172,7 +172,24 @@ fn a_syn_passes_only_after_the_end() {
     fire(&[
         Row::passes("after an RST of this side", REBORN, &over(0)),
         Row::passes("after an RST of the other", REBORN, &over(1)),
-        Row::passes("after two FINs", REBORN, &over(2)),
+        Row::passes("after two FINs", REBORN, &over(2))
+            .then(&|hit| assert_ne!(hit.after.seen[hit.shot.d] & seen::REBORN, 0)),
+        Row::passes("with a wrong checksum", REBORN, &|s| {
+            over(2)(s);
+            s.segment.sum = Sum::Wrong;
+        })
+        .then(&|hit| assert_eq!(hit.after.seen[hit.shot.d] & seen::REBORN, 0)),
+        Row::passes("what follows the SYN", REBORN, &|s| {
+            over(2)(s);
+            s.slot.seen[s.d] |= seen::REBORN;
+            s.segment.flags = ACK;
+            s.segment.payload = vec![1];
+        }),
+        Row::forwards("what comes late from the other side", &|s| {
+            over(2)(s);
+            s.slot.seen[1 - s.d] |= seen::REBORN;
+            s.segment.flags = FIN | ACK;
+        }),
         Row::forwards("SYN with ACK after the end", &|s| {
             over(2)(s);
             s.segment.flags = SYN | ACK;

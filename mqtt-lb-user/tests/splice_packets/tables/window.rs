@@ -2,7 +2,7 @@
 
 use mqtt_lb_ebpf::splice_slot::seen;
 
-use crate::packet::{ACK, SYN, Sum};
+use crate::packet::{ACK, FIN, SYN, Sum};
 use crate::row::{Hit, Row, Shot, fire};
 
 #[test]
@@ -89,6 +89,47 @@ fn a_promised_edge_holds_until_it_has_been_passed() {
             s.segment.flags = SYN | ACK;
         })
         .then(&is(60000, false)),
+    ]);
+}
+
+/// A peer that has sent all that it was promised, to one that takes less: what only
+/// acknowledges must be within that.
+#[test]
+fn what_only_acknowledges_is_not_beyond_the_window() {
+    let ahead = |s: &mut Shot, by: u32| {
+        s.slot.seen[1 - s.d] = 0;
+        let seq = s.segment.seq.wrapping_add(s.slot.seq_delta[s.d]);
+        s.slot.lanes[1 - s.d].ack = seq.wrapping_sub(by);
+    };
+    let moved = |by: u32| {
+        move |hit: &Hit| {
+            let seq = hit
+                .shot
+                .segment
+                .seq
+                .wrapping_add(hit.shot.slot.seq_delta[hit.shot.d]);
+            assert_eq!(hit.left().seq, seq.wrapping_sub(by));
+        }
+    };
+    fire(&[
+        Row::forwards("sent beyond", &|s| ahead(s, 9000)).then(&moved(9000)),
+        Row::forwards("nothing beyond", &|s| ahead(s, 0)).then(&moved(0)),
+        Row::forwards("an old one", &|s| ahead(s, 0u32.wrapping_sub(7))).then(&moved(0)),
+        Row::forwards("bytes of the stream", &|s| {
+            ahead(s, 9000);
+            s.segment.payload = vec![1];
+        })
+        .then(&moved(0)),
+        Row::forwards("the end of the stream", &|s| {
+            ahead(s, 9000);
+            s.segment.flags = FIN | ACK;
+        })
+        .then(&moved(0)),
+        Row::forwards("to one that takes all", &|s| {
+            ahead(s, 9000);
+            s.slot.seen[1 - s.d] = seen::EDGE;
+        })
+        .then(&moved(0)),
     ]);
 }
 
