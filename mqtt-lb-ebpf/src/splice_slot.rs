@@ -35,7 +35,7 @@ pub mod seen {
     pub const FIRST: u8 = 8;
     /// This side has acknowledged the other's FIN, and nothing newer was sent.
     pub const PEER_FIN: u8 = 16;
-    /// This side has sent a valid RST: the flow is over.
+    /// This side has sent a valid RST: the flow is over, unless the other side speaks on.
     pub const RST: u8 = 32;
     /// This side has begun a new connection on the 4-tuple of the flow that is over.
     pub const REBORN: u8 = 64;

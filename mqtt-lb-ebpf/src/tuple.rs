@@ -1,4 +1,7 @@
 //! Keys of the splice path's index: the 4-tuple of an arriving packet.
+//!
+//! They stay as they are in every [`crate::LAYOUT`]: a process has to see which ports
+//! flows of another version occupy.
 
 /// An IPv4 packet's addresses and ports as they stand in it (network byte order).
 #[repr(C)]

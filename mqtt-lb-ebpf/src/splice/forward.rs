@@ -94,8 +94,9 @@ fn track<H: Hook, const V6: bool>(
     let link = Link::of(hook, packet);
     let has_moved = link != Link::known(lane);
     let is_leap = is_leap(segment, load!(lane, seq_end));
+    let is_alive = is_alive(segment, seen);
 
-    let is_news = has_moved || has_met || is_leap || marks.seen != 0;
+    let is_news = has_moved || has_met || is_leap || is_alive || marks.seen != 0;
     let is_proven = is_news && verify::<H, V6>(hook, packet, segment);
     if is_proven {
         if has_moved {
@@ -103,6 +104,9 @@ fn track<H: Hook, const V6: bool>(
         }
         if marks.is_fin {
             save!(lane, fin_end, segment.end());
+        }
+        if is_alive {
+            flow.forgive();
         }
         let bits = marks.seen | if has_met { seen::EDGE } else { 0 };
         if bits != 0 {
@@ -127,6 +131,14 @@ fn track<H: Hook, const V6: bool>(
         }
     }
     window
+}
+
+/// Whether a side speaks that was reset: the reset was forged, which its challenge ACK
+/// says (RFC 5961, 3.2), or it has not come yet. Then the other side's stack will repeat it.
+#[inline(always)]
+fn is_alive(segment: &Segment, seen: [u8; 2]) -> bool {
+    let is_reborn = (seen[0] | seen[1]) & seen::REBORN != 0;
+    seen[1] & seen::RST != 0 && !is_reborn && !segment.has(flag::SYN | flag::RST)
 }
 
 /// Whether the segment leaves a gap behind what its side has sent so far: by loss, or

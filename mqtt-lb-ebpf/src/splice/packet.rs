@@ -5,7 +5,7 @@ use core::ptr::{addr_of, addr_of_mut, null_mut};
 
 use aya_ebpf::helpers::bpf_csum_diff;
 use mqtt_lb_ebpf::checksum;
-use mqtt_lb_ebpf::splice_slot::{Lane, SpliceSlot};
+use mqtt_lb_ebpf::splice_slot::{Lane, SpliceSlot, seen};
 use mqtt_lb_ebpf::splice_stat::Stat;
 
 use super::hook::{ETHERNET, Hook};
@@ -148,12 +148,21 @@ impl Flow {
     /// next packet that says the same.
     #[inline(always)]
     pub fn mark(self, bits: u8) {
+        self.change(self.direction, |seen| seen | bits);
+    }
+
+    /// Takes the other side's reset back.
+    #[inline(always)]
+    pub fn forgive(self) {
+        self.change(self.direction ^ 1, |seen| seen & !seen::RST);
+    }
+
+    #[inline(always)]
+    fn change(self, direction: usize, to: impl Fn(u8) -> u8) {
         // SAFETY: a field of a live map value.
         unsafe {
-            let seen = addr_of_mut!((*self.slot).seen)
-                .cast::<u8>()
-                .add(self.direction);
-            seen.write_volatile(seen.read_volatile() | bits);
+            let seen = addr_of_mut!((*self.slot).seen).cast::<u8>().add(direction);
+            seen.write_volatile(to(seen.read_volatile()));
         }
     }
 }

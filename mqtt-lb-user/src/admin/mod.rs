@@ -52,7 +52,7 @@ pub struct Context {
 impl Context {
     /// The context of a process that is starting.
     pub fn new(pools: Arc<Pools>, metrics: Arc<Metrics>) -> Self {
-        let sampled = sample::registry(&pools);
+        let sampled = sample::registry(&pools, None);
         Self {
             pools,
             metrics,
@@ -65,9 +65,7 @@ impl Context {
     /// Adds the connections, and the path of those without sockets, where there is one.
     pub fn with_flows(mut self, flows: Arc<Shared>, splice: Option<Arc<Splice>>) -> Self {
         self.flows = Some(flows);
-        if let Some(splice) = splice {
-            sample::add_splice(&mut self.sampled, splice);
-        }
+        self.sampled = sample::registry(&self.pools, splice);
         self
     }
 

@@ -18,20 +18,18 @@ use crate::affinity::StickTable;
 use crate::backend::Pools;
 use crate::datapath::splice::Splice;
 
-/// A registry of the stick tables' and the process's metrics.
-pub(super) fn registry(pools: &Arc<Pools>) -> Registry {
+/// A registry of the metrics of stick tables, splice path and process.
+pub(super) fn registry(pools: &Arc<Pools>, splice: Option<Arc<Splice>>) -> Registry {
     let mut registry = Registry::default();
     registry.register_collector(Box::new(Tables(Arc::clone(pools))));
+    registry.register_collector(Box::new(Spliced(splice)));
     registry.register_collector(Box::new(Process));
     registry
 }
 
-/// Adds what the splice path's programs count, and how its slots are used.
-pub(super) fn add_splice(registry: &mut Registry, splice: Arc<Splice>) {
-    registry.register_collector(Box::new(Spliced(splice)));
-}
-
-struct Spliced(Arc<Splice>);
+/// What the splice path's programs count, and how its slots are used; no series where
+/// there is no such path.
+struct Spliced(Option<Arc<Splice>>);
 
 impl fmt::Debug for Spliced {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -41,18 +39,22 @@ impl fmt::Debug for Spliced {
 
 impl Collector for Spliced {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
-        let counts = self.0.slot_counts();
+        let splice = self.0.as_deref();
+        let counts = splice.map(Splice::slot_counts);
         let mut family = encoder.encode_descriptor(
             "mqttlb_splice_slots",
             "Slots of the splice path.",
             None,
             MetricType::Gauge,
         )?;
-        for (state, count) in [
-            ("used", counts.used),
-            ("resting", counts.resting),
-            ("free", counts.free),
-        ] {
+        let states = counts.map(|counts| {
+            [
+                ("used", counts.used),
+                ("resting", counts.resting),
+                ("free", counts.free),
+            ]
+        });
+        for (state, count) in states.into_iter().flatten() {
             let labels = [("state", state)];
             let series = family.encode_family(&labels)?;
             ConstGauge::new(u64::from(count)).encode(series)?;
@@ -63,7 +65,8 @@ impl Collector for Spliced {
             None,
             MetricType::Counter,
         )?;
-        for (stat, count) in Stat::ALL.into_iter().zip(self.0.stats()) {
+        let stats = splice.map(|splice| Stat::ALL.into_iter().zip(splice.stats()));
+        for (stat, count) in stats.into_iter().flatten() {
             let labels = [("verdict", stat.name())];
             let series = family.encode_family(&labels)?;
             ConstCounter::new(count).encode(series)?;

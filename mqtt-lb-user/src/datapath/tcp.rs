@@ -14,12 +14,14 @@ const SO_COOKIE: libc::c_int = 57;
 /// Offset of `tcpi_bytes_acked` in `struct tcp_info` (linux/tcp.h, since Linux 4.1).
 const BYTES_ACKED: usize = 120;
 
-/// Bytes the peer has acknowledged (RFC 4898 tcpEStatsAppHCThruOctetsAcked), and
-/// one more for the SYN on a socket that has connected. Takes the socket's lock, so
-/// every verdict that ran on it before has finished (`tcp_get_info`, `lock_sock_fast`).
-pub fn bytes_acked(socket: &impl AsFd) -> io::Result<u64> {
-    let mut raw = [0u8; BYTES_ACKED + 8];
-    let mut len = raw.len() as libc::socklen_t;
+/// The beginning of the socket's `struct tcp_info` (linux/tcp.h). Takes the socket's lock,
+/// so every verdict that ran on it before has finished (`tcp_get_info`, `lock_sock_fast`).
+///
+/// # Errors
+/// The kernel refuses, or its structure is shorter.
+pub fn info<const N: usize>(socket: &impl AsFd) -> io::Result<[u8; N]> {
+    let mut raw = [0u8; N];
+    let mut len = N as libc::socklen_t;
     // SAFETY: the buffer outlives the call and `len` is its size.
     let result = unsafe {
         libc::getsockopt(
@@ -33,13 +35,21 @@ pub fn bytes_acked(socket: &impl AsFd) -> io::Result<u64> {
     if result != 0 {
         return Err(io::Error::last_os_error());
     }
-    match raw[..len as usize].last_chunk() {
-        Some(acked) if len as usize == raw.len() => Ok(u64::from_ne_bytes(*acked)),
-        _ => Err(io::Error::new(
+    if (len as usize) < N {
+        return Err(io::Error::new(
             io::ErrorKind::Unsupported,
-            "the kernel's tcp_info has no bytes_acked (Linux 4.1 has)",
-        )),
+            "the kernel's tcp_info is too short (Linux 4.1 has all that is needed)",
+        ));
     }
+    Ok(raw)
+}
+
+/// Bytes the peer has acknowledged (RFC 4898 tcpEStatsAppHCThruOctetsAcked), and
+/// one more for the SYN on a socket that has connected. Takes the lock as [`info`] does.
+pub fn bytes_acked(socket: &impl AsFd) -> io::Result<u64> {
+    let raw: [u8; BYTES_ACKED + 8] = info(socket)?;
+    let acked = std::array::from_fn(|i| raw[BYTES_ACKED + i]);
+    Ok(u64::from_ne_bytes(acked))
 }
 
 /// Bytes put into the TCP queue of `side`'s socket since it was opened, sent or not.

@@ -119,7 +119,9 @@ fn what_a_process_leaves_is_adopted_with_its_contents() {
         }
         drop(first);
 
-        let Opened { kernel, adopted } = open(&place.config());
+        let Opened {
+            kernel, adopted, ..
+        } = open(&place.config());
         assert!(adopted);
         assert_eq!(kernel.keys4().expect("keys"), [(KEY4, Slot::new(5, 1))]);
         assert_eq!(kernel.keys6().expect("keys"), [(KEY6, PLACE6)]);
@@ -170,7 +172,9 @@ fn maps_of_another_size_are_used_as_they_are() {
             max_flows: 128,
             ..place.config()
         };
-        let Opened { kernel, adopted } = open(&bigger);
+        let Opened {
+            kernel, adopted, ..
+        } = open(&bigger);
         assert!(adopted);
         assert_eq!((kernel.max_flows(), kernel.notes().len()), (64, 64));
     });

@@ -1,8 +1,8 @@
 //! `cargo xtask test`: everything that shows that the project works.
 
+mod silence;
 mod tally;
 
-use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -99,12 +99,12 @@ fn libtest(cargo: &mut Command, tally: &mut Tally) -> Result<()> {
         .spawn()
         .with_context(|| format!("cannot run `{}`", command::line(cargo)))?;
     let output = child.stdout.take().context("the output was asked for")?;
-    for line in BufReader::new(output).lines() {
-        let line = line?;
+    let heard = silence::lines(&mut child, output, |line| {
         println!("{line}");
-        tally.read(&line);
-    }
+        tally.read(line);
+    });
     let status = child.wait()?;
+    heard?;
     if !status.success() || tally.failed > 0 {
         bail!("{} ({status})", command::line(cargo));
     }

@@ -1,7 +1,9 @@
 //! What the kernel says of a TCP socket that may be dissolved.
 
 use std::io;
-use std::os::fd::{AsFd, AsRawFd as _};
+use std::os::fd::AsFd;
+
+use crate::datapath::tcp;
 
 /// `TCP_ESTABLISHED` (net/tcp_states.h).
 const ESTABLISHED: u8 = 1;
@@ -11,7 +13,7 @@ const SACK: u8 = 2;
 const WSCALE: u8 = 4;
 const ECN: u8 = 8;
 /// Bytes of the structure up to the last member that is read.
-const SHORTEST: usize = 88;
+const LENGTH: usize = 88;
 
 /// The part of `struct tcp_info` (linux/tcp.h) that decides about a splice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,30 +40,9 @@ impl TcpInfo {
     /// Asks the kernel.
     ///
     /// # Errors
-    /// The socket is no TCP socket, or the kernel is older than Linux 2.6.
+    /// The socket is no TCP socket.
     pub fn of(socket: &impl AsFd) -> io::Result<Self> {
-        let mut raw = [0u8; 256];
-        let mut len = raw.len() as libc::socklen_t;
-        // SAFETY: the buffer outlives the call and `len` is its size.
-        let result = unsafe {
-            libc::getsockopt(
-                socket.as_fd().as_raw_fd(),
-                libc::IPPROTO_TCP,
-                libc::TCP_INFO,
-                raw.as_mut_ptr().cast(),
-                &mut len,
-            )
-        };
-        if result != 0 {
-            return Err(io::Error::last_os_error());
-        }
-        if (len as usize) < SHORTEST {
-            return Err(io::Error::from(io::ErrorKind::Unsupported));
-        }
-        Ok(Self::parse(&raw))
-    }
-
-    fn parse(raw: &[u8; 256]) -> Self {
+        let raw: [u8; LENGTH] = tcp::info(socket)?;
         let word = |at: usize| u32::from_ne_bytes([raw[at], raw[at + 1], raw[at + 2], raw[at + 3]]);
         let options = raw[5];
         let scaled = options & WSCALE != 0;
@@ -73,7 +54,7 @@ impl TcpInfo {
         } else {
             (high, low)
         };
-        Self {
+        Ok(Self {
             established: raw[0] == ESTABLISHED,
             timestamps: options & TIMESTAMPS != 0,
             sack: options & SACK != 0,
@@ -82,7 +63,7 @@ impl TcpInfo {
             rcv_wscale: scale(rcv),
             snd_mss: word(16),
             advmss: word(84),
-        }
+        })
     }
 }
 

@@ -15,7 +15,7 @@ use tracing::{info, warn};
 use super::attachments::{self, Attachments, InterfaceState};
 use super::maps::Maps;
 use super::pins::{self, Pins};
-use super::{layout, overlap};
+use super::{foreign, layout, overlap};
 use crate::config::{Attach, Splice};
 use crate::datapath::mapped::Mapped;
 use crate::datapath::object;
@@ -44,6 +44,8 @@ pub struct Opened {
     pub kernel: SpliceKernel,
     /// Whether the maps are those of an earlier process, with its flows.
     pub adopted: bool,
+    /// Source and destination of packets that programs of other versions take.
+    pub foreign: Vec<[SocketAddr; 2]>,
 }
 
 impl SpliceKernel {
@@ -65,8 +67,10 @@ impl SpliceKernel {
         }
         let netns = object::netns_cookie()?;
         let pins = Pins::claim(&config.pin, netns)?;
+        let mut taken = Vec::new();
         for other in pins::directories(&config.pin, Some(netns))? {
             if other != pins.path() {
+                taken.extend(foreign::arrivals(&other));
                 warn!(
                     "splice: {} holds flows of another version, which go on by themselves; \
                      `mqtt-lb flows flush` ends them",
@@ -103,6 +107,7 @@ impl SpliceKernel {
                     maps,
                 },
                 adopted: pinned.is_some(),
+                foreign: taken,
             }),
             Err(error) => {
                 if pinned.is_none() {

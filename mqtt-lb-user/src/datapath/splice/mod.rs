@@ -11,6 +11,7 @@ mod candidate;
 mod corners;
 mod eligible;
 pub mod flush;
+mod foreign;
 mod handoff;
 mod info;
 mod interfaces;
@@ -97,7 +98,10 @@ impl Splice {
         let used: Vec<u32> = found.iter().map(|(flow, _)| flow.slot).collect();
         let sources = Sources::new(config.ports.clone());
         for (flow, _) in &found {
-            sources.claim(&flow.corners);
+            sources.claim(flow.corners.source(), flow.corners.backend());
+        }
+        for [backend, source] in opened.foreign {
+            sources.claim(source, backend);
         }
         Ok(Arc::new(Self {
             raw,

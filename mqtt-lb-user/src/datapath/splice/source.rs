@@ -6,7 +6,6 @@ use std::ops::RangeInclusive;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::corners::Corners;
 use super::ports::Ports;
 
 /// How long the answer of the routing table is taken for granted.
@@ -34,8 +33,10 @@ impl Sources {
     }
 
     /// The port of a flow that was found is taken.
-    pub fn claim(&self, corners: &Corners) {
-        let (source, backend) = (corners.source(), corners.backend());
+    pub fn claim(&self, source: SocketAddr, backend: SocketAddr) {
+        if !self.range.contains(&source.port()) {
+            return;
+        }
         self.ports(&mut self.lock(), source.ip(), backend)
             .claim(source.port());
     }

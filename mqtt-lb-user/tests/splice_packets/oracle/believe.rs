@@ -65,6 +65,11 @@ pub fn believe(case: &Case<'_>, tcp: &Tcp) -> (SpliceSlot, Open) {
     if tcp.has(RST) && is_exact(case, tcp) {
         slot.seen[d] |= seen::RST;
     }
+    let reborn = (before.seen[0] | before.seen[1]) & seen::REBORN != 0;
+    if !tcp.has(RST) && !tcp.has(SYN) && !reborn {
+        // Who speaks was not reset.
+        slot.seen[1 - d] &= !seen::RST;
+    }
     if tcp.has(FIN) {
         slot.seen[d] |= seen::FIN;
         slot.lanes[d].fin_end = tcp.end();

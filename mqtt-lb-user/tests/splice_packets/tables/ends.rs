@@ -156,6 +156,28 @@ fn an_rst_ends_the_flow_only_where_it_must() {
 }
 
 #[test]
+fn a_side_that_speaks_on_was_not_reset() {
+    let after_rst = |s: &mut Shot| {
+        s.segment.flags = ACK;
+        s.slot.seen[1 - s.d] |= seen::RST;
+    };
+    let other = |hit: &Hit| hit.after.seen[1 - hit.shot.d] & seen::RST;
+    fire(&[
+        Row::forwards("its challenge ACK", &after_rst).then(&|hit| assert_eq!(other(hit), 0)),
+        Row::forwards("with a wrong checksum", &|s| {
+            after_rst(s);
+            s.segment.sum = Sum::Wrong;
+        })
+        .then(&|hit| assert_eq!(other(hit), seen::RST)),
+        Row::forwards("when a new connection has begun", &|s| {
+            after_rst(s);
+            s.slot.seen[1 - s.d] |= seen::REBORN;
+        })
+        .then(&|hit| assert_eq!(other(hit), seen::RST)),
+    ]);
+}
+
+#[test]
 fn a_syn_passes_only_after_the_end() {
     let over = |how: u8| {
         move |s: &mut Shot| {
