@@ -21,6 +21,7 @@ pub mod load;
 pub mod metrics;
 pub mod mqtt;
 pub mod netns;
+pub mod pairs;
 pub mod process;
 pub mod rawtcp;
 pub mod require;

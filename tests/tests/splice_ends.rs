@@ -1,7 +1,7 @@
 //! How spliced flows end, whoever ends them: FIN, RST, silence, a death, an
 //! order; and what must not end them.
 
-use std::io::{ErrorKind, Read, Write};
+use std::io::{ErrorKind, Read};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use mqtt_lb_tests::lab::{self, CLIENT, Lab, Layout, pair};
 use mqtt_lb_tests::lb::{self, DataPath, Lb};
 use mqtt_lb_tests::mqtt::Connect;
+use mqtt_lb_tests::pairs::{Pair, RESET, end_of, say_byte, spliced_pairs};
 use mqtt_lb_tests::require::{met, say};
 use mqtt_lb_tests::size::deadline;
 use mqtt_lb_tests::splice::{self, NEEDS};
@@ -24,8 +25,6 @@ const TEST: Duration = Duration::from_secs(180);
 /// Most time from the end of a flow to the end of what is kept of it.
 const SWEPT: Duration = Duration::from_secs(30);
 
-type Pair = (TcpStream, TcpStream);
-
 fn setup(lab: &Lab, path: DataPath) -> (TcpListener, Lb<'_>) {
     let listener = lab.backend.listen(splice::broker(false));
     let lb = Lb::start(&lab.lb, path, &splice::config(false));
@@ -38,28 +37,6 @@ fn lab(path: DataPath) -> Lab {
         ..Layout::default()
     })
 }
-
-fn spliced(lab: &Lab, listener: &TcpListener, lb: &Lb<'_>, count: usize) -> Vec<Pair> {
-    let pairs: Vec<_> = (0..count)
-        .map(|n| pair(lab, listener, &format!("c{n}")))
-        .collect();
-    splice::wait_spliced(lb, count, SHORT);
-    pairs
-}
-
-fn say_byte(from: &TcpStream, to: &TcpStream) {
-    to.set_read_timeout(Some(SHORT)).expect("timeout");
-    (&mut &*from).write_all(&[7]).expect("write");
-    (&mut &*to).read_exact(&mut [0]).expect("a byte through");
-}
-
-/// Waits for the end of a connection and says how it came.
-fn end_of(mut end: &TcpStream, within: Duration) -> Result<usize, ErrorKind> {
-    end.set_read_timeout(Some(within)).expect("timeout");
-    end.read(&mut [0; 16]).map_err(|e| e.kind())
-}
-
-const RESET: Result<usize, ErrorKind> = Err(ErrorKind::ConnectionReset);
 
 fn reset(stream: TcpStream) {
     SockRef::from(&stream)
@@ -134,7 +111,10 @@ fn rsts(path: DataPath) {
     watchdog::limit(deadline(TEST));
     let lab = lab(path);
     let (listener, lb) = setup(&lab, path);
-    for (n, (client, broker)) in spliced(&lab, &listener, &lb, 10).into_iter().enumerate() {
+    for (n, (client, broker)) in spliced_pairs(&lab, &listener, &lb, 10)
+        .into_iter()
+        .enumerate()
+    {
         let (gone, left) = if n % 2 == 0 {
             (client, broker)
         } else {
@@ -255,7 +235,7 @@ fn dies(pool: &str, look: impl FnOnce(&[Pair], Instant)) {
     let lab = Lab::new();
     let listener = lab.backend.listen(splice::broker(false));
     let lb = Lb::start(&lab.lb, DataPath::Splice, &checked(pool));
-    let pairs = spliced(&lab, &listener, &lb, 20);
+    let pairs = spliced_pairs(&lab, &listener, &lb, 20);
     lab.backend.ip("link set b0 down");
     let begin = Instant::now();
     let down = [("backend", "b1")];
@@ -294,7 +274,7 @@ fn an_operator_ends_all_sessions_of_a_backend() {
     for path in [DataPath::Splice, DataPath::Xdp] {
         let lab = lab(path);
         let (listener, lb) = setup(&lab, path);
-        let pairs = spliced(&lab, &listener, &lb, 10);
+        let pairs = spliced_pairs(&lab, &listener, &lb, 10);
         let said = lb.admin_ok(&["backend", "shutdown", "brokers/b1"]);
         for (client, broker) in &pairs {
             assert_eq!(end_of(client, SHORT), RESET, "{said}");
@@ -334,93 +314,4 @@ fn silence_ends_a_flow_and_pings_keep_it() {
     assert_eq!(end_of(&silent.0, SHORT), RESET);
     assert_eq!(end_of(&silent.1, SHORT), RESET);
     say_byte(&lively.1, &lively.0);
-}
-
-/// A link behind a router takes less than the client said: ICMP must find the
-/// backend, which sends.
-fn narrow(path: DataPath, six: bool) {
-    if !met(NEEDS) {
-        return;
-    }
-    watchdog::limit(deadline(TEST));
-    let lab = Lab::build(&Layout {
-        narrow: Some(1_300),
-        xdp: path == DataPath::Xdp,
-        ..Layout::default()
-    });
-    let mut flow = Flow::new(0, Direction::fast(2, 1_000), Direction::fast(1, 2 << 20));
-    flow.up.write.delay = Duration::from_secs(1);
-    flow.down.write.delay = Duration::from_secs(1);
-    let flows: Arc<[_]> = [flow].into();
-    let brokers = [StreamBroker::start(
-        &lab.backend,
-        splice::broker(six),
-        &flows,
-        STALL,
-    )];
-    let lb = Lb::start(&lab.lb, path, &splice::config(six));
-    let report = stream::run(&lab.client, splice::front(six), &flows, &brokers, STALL);
-    let scrape = lb.metrics();
-    let told = splice::packets(&scrape, "icmp_translated");
-    report.assert_intact(&format!(
-        "a narrow link ({path:?}, v6: {six}), {told} ICMP errors"
-    ));
-    assert_eq!(
-        splice::handovers(&scrape),
-        1.0,
-        "{:?}",
-        splice::refusals(&scrape)
-    );
-    assert!(told > 0.0, "nobody had to be told");
-}
-
-#[test]
-fn a_narrow_link_behind_a_router_tcx() {
-    narrow(DataPath::Splice, false);
-    narrow(DataPath::Splice, true);
-}
-
-#[test]
-fn a_narrow_link_behind_a_router_xdp() {
-    narrow(DataPath::Xdp, false);
-    narrow(DataPath::Xdp, true);
-}
-
-/// The next hop gets another MAC address: one that speaks, and one that is only
-/// spoken to.
-fn next_hops(path: DataPath) {
-    if !met(NEEDS) {
-        return;
-    }
-    watchdog::limit(deadline(TEST));
-    let lab = lab(path);
-    let (listener, lb) = setup(&lab, path);
-    let pairs = spliced(&lab, &listener, &lb, 1);
-    let (client, broker) = &pairs[0];
-    say_byte(client, broker);
-    say_byte(broker, client);
-
-    lab.client.ip("link set c0 address 02:00:00:4d:11:01");
-    say_byte(client, broker);
-    say_byte(broker, client);
-
-    let mac = "02:00:00:4d:22:01";
-    lab.backend.ip(&format!("link set b0 address {mac}"));
-    let broker_ip = splice::broker(false).ip();
-    lab.lb.ip(&format!(
-        "neigh replace {broker_ip} lladdr {mac} nud reachable dev back"
-    ));
-    say_byte(client, broker);
-    say_byte(broker, client);
-    drop(lb);
-}
-
-#[test]
-fn a_next_hop_with_another_mac_address_tcx() {
-    next_hops(DataPath::Splice);
-}
-
-#[test]
-fn a_next_hop_with_another_mac_address_xdp() {
-    next_hops(DataPath::Xdp);
 }

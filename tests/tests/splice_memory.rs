@@ -103,6 +103,11 @@ fn bytes_for_a_flow() {
         table.trim()
     ));
     splice::say_handovers(&lb.metrics());
+    let sweep = lb.metrics().gauge("mqttlb_splice_sweep_seconds", &[]);
+    say(&format!(
+        "a look at all of them, once a second, takes {:.1} ms",
+        sweep * 1e3
+    ));
     assert!(each <= MOST, "{each:.0} B");
 }
 
