@@ -15,7 +15,6 @@ use mqtt_lb_tests::stream::broker::StreamBroker;
 use mqtt_lb_tests::stream::plan::{Direction, Flow};
 use mqtt_lb_tests::{stream, watchdog};
 
-const SHORT: Duration = Duration::from_secs(10);
 const STALL: Duration = Duration::from_secs(20);
 const TEST: Duration = Duration::from_secs(180);
 
