@@ -31,6 +31,7 @@ pub mod shaper;
 pub mod size;
 pub mod solo;
 pub mod splice;
+pub mod splice_load;
 pub mod stream;
 pub mod suites;
 pub mod vanish;
