@@ -18,30 +18,32 @@ const KEEPALIVES: u32 = 2;
 /// How the flow has ended, if it has. `keepalive` is that of its CONNECT in seconds,
 /// `idle` the time without a packet that is too long for one that has none.
 pub fn judge(slot: &SpliceSlot, keepalive: u16, idle: Duration, now_s: u32) -> Option<Fate> {
-    let last = newest(slot);
-    let quiet = now_s.saturating_sub(last);
-    let [client, backend] = slot.seen;
-    if (client | backend) & seen::RST != 0 {
-        let side = if client & seen::RST != 0 {
-            Side::Client
-        } else {
-            Side::Backend
-        };
-        return (quiet >= RST_QUIET).then_some(Fate::Aborted(side));
-    }
-    if client & backend & seen::PEER_FIN != 0 {
-        let side = if client & seen::FIRST != 0 {
-            Side::Client
-        } else {
-            Side::Backend
-        };
-        return (quiet >= FIN_QUIET).then_some(Fate::Closed(side));
+    let quiet = now_s.saturating_sub(newest(slot));
+    if let Some((fate, rest)) = ending(slot) {
+        return (quiet >= rest).then_some(fate);
     }
     let limit = match keepalive {
         0 => u32::try_from(idle.as_secs()).unwrap_or(u32::MAX),
         keepalive => KEEPALIVES * u32::from(keepalive),
     };
     (quiet > limit).then_some(Fate::Idle)
+}
+
+/// How both sides have ended the flow, and the seconds without a packet after which
+/// nothing more can come.
+pub fn ending(slot: &SpliceSlot) -> Option<(Fate, u32)> {
+    let [client, backend] = slot.seen;
+    let side = |bit: u8| {
+        if client & bit != 0 {
+            Side::Client
+        } else {
+            Side::Backend
+        }
+    };
+    if (client | backend) & seen::RST != 0 {
+        return Some((Fate::Aborted(side(seen::RST)), RST_QUIET));
+    }
+    (client & backend & seen::PEER_FIN != 0).then(|| (Fate::Closed(side(seen::FIRST)), FIN_QUIET))
 }
 
 /// Second of CLOCK_MONOTONIC of a flow's last packet.

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use mqtt_lb_ebpf::splice_slot::{Note, SpliceSlot, seen, state};
 use tokio::time::{MissedTickBehavior, interval};
 
-use super::judge::{judge, newest};
+use super::judge::{ending, judge, newest};
 use super::resets::{Step, segments};
 use super::residents::{Found, id, slot_of};
 use super::{Splice, note, slots};
@@ -70,9 +70,12 @@ impl Splice {
         let Some(flow) = self.registry().get(slot, &now) else {
             return;
         };
-        let [_, backend] = segments(&flow.corners, &now);
-        self.raw.send(&backend);
-        self.conclude(&flow, &now, Fate::Replaced);
+        let fate = ending(&now).map(|(fate, _)| fate);
+        if fate.is_none() {
+            let [_, backend] = segments(&flow.corners, &now);
+            self.raw.send(&backend);
+        }
+        self.conclude(&flow, &now, fate.unwrap_or(Fate::Replaced));
     }
 
     fn step_resets(&self) {
