@@ -21,7 +21,7 @@ pub use labels::{
     PathReasonLabels, RefusedLabels, ResultLabels, StickyLabels,
 };
 
-/// Bounds of `mqttlb_splice_handover_seconds`: around the 15 µs that it takes.
+/// Bounds of `mqttlb_splice_handover_seconds`: around the tens of microseconds that it takes.
 const HANDOVER: [f64; 12] = [
     5e-6, 10e-6, 15e-6, 20e-6, 30e-6, 50e-6, 100e-6, 200e-6, 500e-6, 1e-3, 5e-3, 50e-3,
 ];
