@@ -22,6 +22,8 @@ fn a_line_is_enough() {
         &FRONT.to_string(),
         "--admin-socket",
         "off",
+        // Nothing is to stay pinned where the program pins by default.
+        "--drop-flows",
     ]);
     for backend in solo.backends() {
         command.args(["--backend", &backend.to_string()]);
