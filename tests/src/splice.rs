@@ -1,11 +1,11 @@
 //! What the tests of the splice path share: a configuration, and questions to
 //! the program about its spliced flows.
 
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
 use std::time::Duration;
 
-use crate::lab::{BACKEND, BACKEND6, FRONT, FRONT6};
-use crate::lb::{self, Lb};
+use crate::lab::{BACKEND, BACKEND6, FRONT, FRONT6, Lab, Layout};
+use crate::lb::{self, DataPath, Lb};
 use crate::metrics::Scrape;
 use crate::require::{Need, say};
 
@@ -131,4 +131,19 @@ pub fn list(lb: &Lb<'_>) -> Vec<Listed> {
             }
         })
         .collect()
+}
+
+/// Two arms on good wires, as the path wants them.
+pub fn lab(path: DataPath) -> Lab {
+    Lab::build(&Layout {
+        xdp: path == DataPath::Xdp,
+        ..Layout::default()
+    })
+}
+
+/// A listening broker and the balancer in front of it, over IPv4.
+pub fn setup(lab: &Lab, path: DataPath) -> (TcpListener, Lb<'_>) {
+    let listener = lab.backend.listen(broker(false));
+    let lb = Lb::start(&lab.lb, path, &config(false));
+    (listener, lb)
 }

@@ -2,11 +2,11 @@
 //! order; and what must not end them.
 
 use std::io::{ErrorKind, Read};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use mqtt_lb_tests::lab::{self, CLIENT, Lab, Layout, pair};
+use mqtt_lb_tests::lab::{self, CLIENT, Lab, pair};
 use mqtt_lb_tests::lb::{self, DataPath, Lb};
 use mqtt_lb_tests::mqtt::Connect;
 use mqtt_lb_tests::pairs::{Pair, RESET, end_of, say_byte, spliced_pairs};
@@ -24,19 +24,6 @@ const STALL: Duration = Duration::from_secs(20);
 const TEST: Duration = Duration::from_secs(180);
 /// Most time from the end of a flow to the end of what is kept of it.
 const SWEPT: Duration = Duration::from_secs(30);
-
-fn setup(lab: &Lab, path: DataPath) -> (TcpListener, Lb<'_>) {
-    let listener = lab.backend.listen(splice::broker(false));
-    let lb = Lb::start(&lab.lb, path, &splice::config(false));
-    (listener, lb)
-}
-
-fn lab(path: DataPath) -> Lab {
-    Lab::build(&Layout {
-        xdp: path == DataPath::Xdp,
-        ..Layout::default()
-    })
-}
 
 fn reset(stream: TcpStream) {
     SockRef::from(&stream)
@@ -75,7 +62,7 @@ fn fins(path: DataPath) {
         Flow::new(id, up, down)
     };
     let flows: Arc<[_]> = (0..16).map(flow).collect();
-    let lab = lab(path);
+    let lab = splice::lab(path);
     let brokers = [StreamBroker::start(
         &lab.backend,
         splice::broker(false),
@@ -109,8 +96,8 @@ fn rsts(path: DataPath) {
         return;
     }
     watchdog::limit(deadline(TEST));
-    let lab = lab(path);
-    let (listener, lb) = setup(&lab, path);
+    let lab = splice::lab(path);
+    let (listener, lb) = splice::setup(&lab, path);
     for (n, (client, broker)) in spliced_pairs(&lab, &listener, &lb, 10)
         .into_iter()
         .enumerate()
@@ -144,7 +131,7 @@ fn the_same_addresses_again() {
     }
     watchdog::limit(deadline(TEST));
     let lab = Lab::new();
-    let (listener, lb) = setup(&lab, DataPath::Splice);
+    let (listener, lb) = splice::setup(&lab, DataPath::Splice);
     let source = SocketAddr::new(CLIENT, 40_000);
     let client = || lab.client.connect_bound(source, splice::front(false));
     let first = client().expect("connect");
@@ -173,8 +160,8 @@ fn again_at_once(path: DataPath, end: impl Fn(TcpStream, TcpStream)) {
         return;
     }
     watchdog::limit(deadline(TEST));
-    let lab = lab(path);
-    let (listener, lb) = setup(&lab, path);
+    let lab = splice::lab(path);
+    let (listener, lb) = splice::setup(&lab, path);
     let source = SocketAddr::new(CLIENT, 40_000);
     let begin = Instant::now();
     for n in 0..5 {
@@ -272,8 +259,8 @@ fn an_operator_ends_all_sessions_of_a_backend() {
     }
     watchdog::limit(deadline(TEST));
     for path in [DataPath::Splice, DataPath::Xdp] {
-        let lab = lab(path);
-        let (listener, lb) = setup(&lab, path);
+        let lab = splice::lab(path);
+        let (listener, lb) = splice::setup(&lab, path);
         let pairs = spliced_pairs(&lab, &listener, &lb, 10);
         let said = lb.admin_ok(&["backend", "shutdown", "brokers/b1"]);
         for (client, broker) in &pairs {
@@ -294,7 +281,7 @@ fn silence_ends_a_flow_and_pings_keep_it() {
     }
     watchdog::limit(deadline(TEST));
     let lab = Lab::new();
-    let (listener, lb) = setup(&lab, DataPath::Splice);
+    let (listener, lb) = splice::setup(&lab, DataPath::Splice);
     let connect = |id| {
         let stream = lab.client.connect(splice::front(false)).expect("connect");
         let connect = Connect {

@@ -1,7 +1,6 @@
 //! What the network does to spliced flows: narrow links behind routers, next hops that
 //! change.
 
-use std::net::TcpListener;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,19 +16,6 @@ use mqtt_lb_tests::{stream, watchdog};
 
 const STALL: Duration = Duration::from_secs(20);
 const TEST: Duration = Duration::from_secs(180);
-
-fn setup(lab: &Lab, path: DataPath) -> (TcpListener, Lb<'_>) {
-    let listener = lab.backend.listen(splice::broker(false));
-    let lb = Lb::start(&lab.lb, path, &splice::config(false));
-    (listener, lb)
-}
-
-fn lab(path: DataPath) -> Lab {
-    Lab::build(&Layout {
-        xdp: path == DataPath::Xdp,
-        ..Layout::default()
-    })
-}
 
 /// A link behind a router takes less than the client said: ICMP must find the
 /// backend, which sends.
@@ -88,8 +74,8 @@ fn next_hops(path: DataPath) {
         return;
     }
     watchdog::limit(deadline(TEST));
-    let lab = lab(path);
-    let (listener, lb) = setup(&lab, path);
+    let lab = splice::lab(path);
+    let (listener, lb) = splice::setup(&lab, path);
     let pairs = spliced_pairs(&lab, &listener, &lb, 1);
     let (client, broker) = &pairs[0];
     say_byte(client, broker);

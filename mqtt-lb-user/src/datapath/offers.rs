@@ -94,7 +94,7 @@ impl Offers {
         }
     }
 
-    /// The path on offer has refused the flow for now, or for good.
+    /// The path on offer has refused the flow, for a while or for good.
     pub fn refused(&mut self, refusal: Refusal) {
         let now = Instant::now();
         let Some(offer) = self.queue.front_mut() else {
