@@ -10,6 +10,8 @@ use mqtt_lb_ebpf::splice_slot::{Note, SpliceSlot};
 use mqtt_lb_ebpf::splice_stat::Stat;
 use mqtt_lb_ebpf::tuple::{Place, Place6, Tuple4, Tuple6};
 
+use super::room::Room;
+
 /// The state of every flow; its size is that of the path.
 pub const SLOTS: &str = "SPLICE_SLOTS";
 /// What userspace notes of every flow.
@@ -88,25 +90,28 @@ pub const MAPS: [Shape; 6] = [
 ];
 
 impl Shape {
-    /// Entries of the map when there is room for `flows`.
-    pub fn entries(&self, flows: u32) -> u32 {
+    /// Entries of the map when there is that much room.
+    pub fn entries(&self, room: Room) -> u32 {
+        if self.name == IDX6 && !room.ipv6 {
+            return 1;
+        }
         self.per_flow
-            .saturating_mul(flows)
+            .saturating_mul(room.flows)
             .saturating_add(self.fixed)
     }
 
-    /// Whether the map pinned at `path` is this one, with room for `flows`.
+    /// Whether the map pinned at `path` is this one, with so much room.
     ///
     /// # Errors
     /// One line that says how it differs and how to be rid of it.
-    fn check(&self, path: &Path, info: &MapInfo, flows: u32) -> anyhow::Result<()> {
+    fn check(&self, path: &Path, info: &MapInfo, room: Room) -> anyhow::Result<()> {
         let found = (
             info.map_type()?,
             info.key_size() as usize,
             info.value_size() as usize,
             info.max_entries(),
         );
-        let wanted = (self.kind, self.key, self.value, self.entries(flows));
+        let wanted = (self.kind, self.key, self.value, self.entries(room));
         ensure!(
             found == wanted,
             "{} does not fit this version (type, key, value, entries are {found:?}, not {wanted:?}): \
@@ -117,23 +122,26 @@ impl Shape {
     }
 }
 
-/// Looks at the maps pinned in `directory`: the number of flows they have room for,
-/// or `None` when there are none.
+/// Looks at the maps pinned in `directory`: what they have room for, or `None` when
+/// there are none.
 ///
 /// # Errors
 /// They are not of this layout, or cannot be opened.
-pub fn pinned(directory: &Path) -> anyhow::Result<Option<u32>> {
+pub fn pinned(directory: &Path) -> anyhow::Result<Option<Room>> {
     let Some(slots) = open(&directory.join(SLOTS))? else {
         return Ok(None);
     };
-    let flows = slots.max_entries();
+    let room = Room {
+        flows: slots.max_entries(),
+        ipv6: open(&directory.join(IDX6))?.is_none_or(|index| index.max_entries() > 1),
+    };
     for shape in &MAPS {
         let path = directory.join(shape.name);
         if let Some(info) = open(&path)? {
-            shape.check(&path, &info, flows)?;
+            shape.check(&path, &info, room)?;
         }
     }
-    Ok(Some(flows))
+    Ok(Some(room))
 }
 
 /// The map pinned at `path`, if there is one.
@@ -153,8 +161,12 @@ mod tests {
 
     #[test]
     fn maps_grow_with_the_flows() {
-        let entries: Vec<_> = MAPS.iter().map(|shape| shape.entries(10)).collect();
+        let entries = |ipv6| {
+            let room = Room { flows: 10, ipv6 };
+            MAPS.each_ref().map(|shape| shape.entries(room))
+        };
         let stats = Stat::ALL.len() as u32;
-        assert_eq!(entries, [10, 10, 20, 20, stats, MAX_LISTENERS]);
+        assert_eq!(entries(true), [10, 10, 20, 20, stats, MAX_LISTENERS]);
+        assert_eq!(entries(false), [10, 10, 20, 1, stats, MAX_LISTENERS]);
     }
 }

@@ -31,6 +31,7 @@ mod raw;
 mod repair;
 mod resets;
 mod residents;
+mod room;
 mod segment;
 mod slots;
 mod source;
