@@ -159,7 +159,7 @@ impl SpliceKernel {
         )?;
         // Before the maps are taken out: programs refer to them by descriptors.
         attachments::load_programs(&mut ebpf, with_xdp)?;
-        let maps = Maps::take(&mut ebpf, room.flows)?;
+        let maps = Maps::take(&mut ebpf, room)?;
         Ok((ebpf, maps))
     }
 
@@ -181,7 +181,8 @@ impl SpliceKernel {
     /// Sends packets of `key` to `place`.
     ///
     /// # Errors
-    /// [`io::ErrorKind::AlreadyExists`] when the key has a place, and what the kernel says.
+    /// [`io::ErrorKind::AlreadyExists`] when the key has a place,
+    /// [`io::ErrorKind::StorageFull`] when there is no room for it.
     pub fn insert4(&self, key: Tuple4, place: Place) -> io::Result<()> {
         self.maps.idx4.insert(key, place)
     }
@@ -192,6 +193,9 @@ impl SpliceKernel {
     }
 
     /// As [`SpliceKernel::insert4`].
+    ///
+    /// # Errors
+    /// As there, but the kernel says in its own way that there is no room.
     pub fn insert6(&self, key: Tuple6, place: Place6) -> io::Result<()> {
         self.maps.idx6.insert(key, place)
     }
@@ -212,10 +216,7 @@ impl SpliceKernel {
     }
 
     /// All keys over IPv4.
-    ///
-    /// # Errors
-    /// What the kernel says.
-    pub fn keys4(&self) -> io::Result<Vec<(Tuple4, Place)>> {
+    pub fn keys4(&self) -> Vec<(Tuple4, Place)> {
         self.maps.idx4.entries()
     }
 

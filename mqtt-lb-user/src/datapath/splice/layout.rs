@@ -6,9 +6,10 @@ use std::path::Path;
 use anyhow::{Context as _, ensure};
 use aya::maps::{MapError, MapInfo, MapType};
 use mqtt_lb_ebpf::LAYOUT;
+use mqtt_lb_ebpf::index::{self, Bucket, Seed};
 use mqtt_lb_ebpf::splice_slot::{Note, SpliceSlot};
 use mqtt_lb_ebpf::splice_stat::Stat;
-use mqtt_lb_ebpf::tuple::{Place, Place6, Tuple4, Tuple6};
+use mqtt_lb_ebpf::tuple::{Place6, Tuple6};
 
 use super::room::Room;
 
@@ -18,6 +19,8 @@ pub const SLOTS: &str = "SPLICE_SLOTS";
 pub const NOTES: &str = "SPLICE_NOTES";
 /// IPv4 packets to slots.
 pub const IDX4: &str = "SPLICE_IDX4";
+/// How IPv4 packets are spread over the buckets of [`IDX4`].
+pub const SEED: &str = "SPLICE_SEED";
 /// IPv6 packets to slots.
 pub const IDX6: &str = "SPLICE_IDX6";
 /// Counters.
@@ -57,7 +60,7 @@ const fn shape(name: &'static str, kind: MapType, key: usize, value: usize) -> S
 }
 
 /// All maps of the path.
-pub const MAPS: [Shape; 6] = [
+pub const MAPS: [Shape; 7] = [
     Shape {
         per_flow: 1,
         ..shape(SLOTS, MapType::Array, 4, size_of::<SpliceSlot>())
@@ -66,9 +69,10 @@ pub const MAPS: [Shape; 6] = [
         per_flow: 1,
         ..shape(NOTES, MapType::Array, 4, size_of::<Note>())
     },
+    shape(IDX4, MapType::Array, 4, size_of::<Bucket>()),
     Shape {
-        per_flow: 2,
-        ..shape(IDX4, MapType::Hash, size_of::<Tuple4>(), size_of::<Place>())
+        fixed: 1,
+        ..shape(SEED, MapType::Array, 4, size_of::<Seed>())
     },
     Shape {
         per_flow: 2,
@@ -92,12 +96,14 @@ pub const MAPS: [Shape; 6] = [
 impl Shape {
     /// Entries of the map when there is that much room.
     pub fn entries(&self, room: Room) -> u32 {
-        if self.name == IDX6 && !room.ipv6 {
-            return 1;
+        match self.name {
+            IDX4 => index::buckets(room.flows.saturating_mul(2)),
+            IDX6 if !room.ipv6 => 1,
+            _ => self
+                .per_flow
+                .saturating_mul(room.flows)
+                .saturating_add(self.fixed),
         }
-        self.per_flow
-            .saturating_mul(room.flows)
-            .saturating_add(self.fixed)
     }
 
     /// Whether the map pinned at `path` is this one, with so much room.
@@ -166,7 +172,7 @@ mod tests {
             MAPS.each_ref().map(|shape| shape.entries(room))
         };
         let stats = Stat::ALL.len() as u32;
-        assert_eq!(entries(true), [10, 10, 20, 20, stats, MAX_LISTENERS]);
-        assert_eq!(entries(false), [10, 10, 20, 1, stats, MAX_LISTENERS]);
+        assert_eq!(entries(true), [10, 10, 9, 1, 20, stats, MAX_LISTENERS]);
+        assert_eq!(entries(false), [10, 10, 9, 1, 1, stats, MAX_LISTENERS]);
     }
 }

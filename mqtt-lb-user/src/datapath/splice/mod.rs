@@ -13,6 +13,7 @@ mod eligible;
 pub mod flush;
 mod foreign;
 mod handoff;
+pub mod index4;
 mod info;
 mod interfaces;
 mod judge;
