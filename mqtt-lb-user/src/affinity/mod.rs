@@ -96,6 +96,8 @@ pub enum Sticky {
     New,
     /// The entry's backend was not available; the entry moved.
     Moved,
+    /// The client was brought back to its home, or over to a backend with too few.
+    Returned,
     /// The client is not tracked (no table, empty client id, or the table is full).
     None,
 }

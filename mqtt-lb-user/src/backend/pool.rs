@@ -84,6 +84,18 @@ impl Pool {
         sticky
     }
 
+    /// Records the id that a backend has given to a client that came without one.
+    pub fn learn(&self, now: Instant, id: &[u8], backend: &Backend) -> Sticky {
+        if backend.is_removed() {
+            return Sticky::None;
+        }
+        let sticky = self.affinity().settle(now, Some(id), backend.id);
+        self.metrics
+            .assigned
+            .inc_by((sticky != Sticky::None).into());
+        sticky
+    }
+
     /// Records where a client is that was there before this process. An entry that
     /// exists is newer.
     pub fn restore(&self, now: Instant, key: &[u8], backend: &Backend) {
