@@ -7,6 +7,7 @@
 
 pub mod checksum;
 pub mod ends;
+pub mod guard;
 pub mod headers;
 pub mod index;
 pub mod local;

@@ -4,12 +4,16 @@
 // The program macros generate functions without docs, and a program has no API.
 #![allow(missing_docs)]
 
+mod guarding;
 mod sockmap;
 mod splice;
 
 use aya_ebpf::macros::{classifier, map, sk_msg, sock_ops, stream_verdict, xdp};
-use aya_ebpf::maps::{Array, HashMap, PerCpuArray, RingBuf, SockHash, SockMap};
+use aya_ebpf::maps::{
+    Array, HashMap, LpmTrie, LruHashMap, PerCpuArray, RingBuf, SockHash, SockMap,
+};
 use aya_ebpf::programs::{SkBuffContext, SkMsgContext, SockOpsContext, TcContext, XdpContext};
+use mqtt_lb_ebpf::guard::{Address, Budget, Terms, total};
 use mqtt_lb_ebpf::index::{Bucket, Seed};
 use mqtt_lb_ebpf::local::{LocalArm, LocalCount, LocalKey};
 use mqtt_lb_ebpf::slot::Slot;
@@ -84,6 +88,26 @@ static SPLICE_STATS: PerCpuArray<u64> = PerCpuArray::with_max_entries(Stat::ALL.
 #[map]
 static SPLICE_LISTENERS: HashMap<u16, u8> = HashMap::with_max_entries(256, 0);
 
+/// What the guard grants.
+#[map]
+static GUARD_TERMS: Array<Terms> = Array::with_max_entries(1, 0);
+
+/// What source prefixes have spent of it. The one that was quiet longest makes room.
+#[map]
+static GUARD_BUDGETS: LruHashMap<[u64; 2], Budget> = LruHashMap::with_max_entries(2, 0);
+
+/// Networks that the guard never stops.
+#[map]
+static GUARD_ALLOWED: LpmTrie<Address, u8> = LpmTrie::with_max_entries(1024, ON_DEMAND);
+
+/// Ports of our listeners as they stand in a packet.
+#[map]
+static GUARD_PORTS: HashMap<u16, u8> = HashMap::with_max_entries(256, 0);
+
+/// SYNs, by what the guard did.
+#[map]
+static GUARD_TOTALS: PerCpuArray<u64> = PerCpuArray::with_max_entries(total::COUNT, 0);
+
 /// Forwards, or hands to userspace, each segment that arrives on a mapped socket.
 #[stream_verdict]
 pub fn mqtt_lb_verdict(ctx: SkBuffContext) -> u32 {
@@ -119,6 +143,18 @@ pub fn mqtt_lb_xdp(ctx: XdpContext) -> u32 {
 #[classifier]
 pub fn mqtt_lb_syn(ctx: TcContext) -> i32 {
     splice::syn::edit(&ctx)
+}
+
+/// Drops SYNs over their budget, on tcx ingress.
+#[classifier]
+pub fn mqtt_lb_guard(ctx: TcContext) -> i32 {
+    guarding::packet(splice::tcx::Skb::of(&ctx))
+}
+
+/// Drops SYNs over their budget, on native XDP.
+#[xdp]
+pub fn mqtt_lb_guard_xdp(ctx: XdpContext) -> u32 {
+    guarding::packet(splice::xdp::Frame::of(&ctx)) as u32
 }
 
 #[panic_handler]

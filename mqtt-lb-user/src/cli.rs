@@ -60,6 +60,15 @@ pub enum Command {
         #[command(flatten)]
         socket: Socket,
     },
+    /// See what the guard of a running balancer has dropped.
+    Guard {
+        /// What to see.
+        #[command(subcommand)]
+        command: GuardCommand,
+        /// Where the balancer is.
+        #[command(flatten)]
+        socket: Socket,
+    },
     /// Look at the stick tables of a running balancer, or change them.
     Table {
         /// What to do with the table.
@@ -111,6 +120,17 @@ Examples:
         /// Of every network namespace, not only of this one.
         #[arg(long)]
         all_namespaces: bool,
+    },
+}
+
+/// Commands on the guard.
+#[derive(Debug, Subcommand)]
+pub enum GuardCommand {
+    /// Print the source prefixes whose SYNs were dropped most.
+    Top {
+        /// How many.
+        #[arg(short = 'n', long, default_value_t = 20)]
+        count: usize,
     },
 }
 

@@ -9,7 +9,7 @@ use clap::Parser;
 use mqtt_lb_user::datapath::splice;
 use mqtt_lb_user::{config, doctor, server};
 
-use cli::{Cli, Command, FlowsCommand};
+use cli::{Cli, Command, FlowsCommand, GuardCommand};
 
 fn main() -> ExitCode {
     let done = match Cli::parse().command {
@@ -35,6 +35,10 @@ fn main() -> ExitCode {
                 all_namespaces,
             } => flush(&pin, all_namespaces),
         },
+        Command::Guard {
+            command: GuardCommand::Top { count },
+            socket,
+        } => ask(&socket, &format!("show guard {count}")),
         Command::Table { command, socket } => ask(&socket, &command.line()),
         Command::Backend { command, socket } => ask(&socket, &command.line()),
     };

@@ -6,7 +6,7 @@
 mod ecn;
 mod flow;
 mod forward;
-mod hook;
+pub mod hook;
 mod icmp;
 mod index;
 mod learn;

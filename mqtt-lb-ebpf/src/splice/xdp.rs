@@ -17,7 +17,15 @@ pub struct Frame(*mut xdp_md);
 /// Forwards a packet of a spliced flow; all others go on untouched.
 #[inline(always)]
 pub fn process(ctx: &XdpContext) -> u32 {
-    parse::packet(Frame(ctx.ctx)) as u32
+    parse::packet(Frame::of(ctx)) as u32
+}
+
+impl Frame {
+    /// The frame of a program.
+    #[inline(always)]
+    pub fn of(ctx: &XdpContext) -> Self {
+        Self(ctx.ctx)
+    }
 }
 
 impl Hook for Frame {

@@ -26,6 +26,7 @@ use tokio::sync::watch;
 use crate::backend::{Pool, Pools};
 use crate::datapath::splice::Splice;
 use crate::flow::Shared;
+use crate::guard::Guard;
 use crate::metrics::Metrics;
 
 pub use socket_file::SocketError;
@@ -46,26 +47,35 @@ pub struct Context {
     pub status: Status,
     /// The connections, once there can be any.
     flows: Option<Arc<Shared>>,
+    /// The guard, when it is on.
+    guard: Option<Arc<Guard>>,
     sampled: Registry,
 }
 
 impl Context {
     /// The context of a process that is starting.
     pub fn new(pools: Arc<Pools>, metrics: Arc<Metrics>) -> Self {
-        let sampled = sample::registry(&pools, None);
+        let sampled = sample::registry(&pools, None, None);
         Self {
             pools,
             metrics,
             status: Status::new(Instant::now()),
             flows: None,
+            guard: None,
             sampled,
         }
+    }
+
+    /// Adds the guard, when it is on.
+    pub fn with_guard(mut self, guard: Option<Arc<Guard>>) -> Self {
+        self.guard = guard;
+        self
     }
 
     /// Adds the connections, and the path of those without sockets, where there is one.
     pub fn with_flows(mut self, flows: Arc<Shared>, splice: Option<Arc<Splice>>) -> Self {
         self.flows = Some(flows);
-        self.sampled = sample::registry(&self.pools, splice);
+        self.sampled = sample::registry(&self.pools, splice, self.guard.clone());
         self
     }
 

@@ -17,12 +17,18 @@ use mqtt_lb_ebpf::splice_stat::Stat;
 use crate::affinity::StickTable;
 use crate::backend::Pools;
 use crate::datapath::splice::Splice;
+use crate::guard::{Guard, Totals};
 
-/// A registry of the metrics of stick tables, splice path and process.
-pub(super) fn registry(pools: &Arc<Pools>, splice: Option<Arc<Splice>>) -> Registry {
+/// A registry of the metrics of stick tables, splice path, guard and process.
+pub(super) fn registry(
+    pools: &Arc<Pools>,
+    splice: Option<Arc<Splice>>,
+    guard: Option<Arc<Guard>>,
+) -> Registry {
     let mut registry = Registry::default();
     registry.register_collector(Box::new(Tables(Arc::clone(pools))));
     registry.register_collector(Box::new(Spliced(splice)));
+    registry.register_collector(Box::new(Guarded(guard)));
     registry.register_collector(Box::new(Process));
     registry
 }
@@ -68,6 +74,33 @@ impl Collector for Spliced {
         let stats = splice.map(|splice| Stat::ALL.into_iter().zip(splice.stats()));
         for (stat, count) in stats.into_iter().flatten() {
             let labels = [("verdict", stat.name())];
+            let series = family.encode_family(&labels)?;
+            ConstCounter::new(count).encode(series)?;
+        }
+        Ok(())
+    }
+}
+
+/// What the guard counts; no series where it is off.
+struct Guarded(Option<Arc<Guard>>);
+
+impl fmt::Debug for Guarded {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Guarded")
+    }
+}
+
+impl Collector for Guarded {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        let mut family = encoder.encode_descriptor(
+            "mqttlb_guard_syns",
+            "SYNs to the listeners, by what the guard did.",
+            None,
+            MetricType::Counter,
+        )?;
+        let totals = self.0.as_deref().map(Guard::totals);
+        for (verdict, count) in totals.iter().flat_map(Totals::named) {
+            let labels = [("verdict", verdict)];
             let series = family.encode_family(&labels)?;
             ConstCounter::new(count).encode(series)?;
         }

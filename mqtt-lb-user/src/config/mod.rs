@@ -10,6 +10,7 @@ mod datapath;
 mod error;
 mod file;
 mod flags;
+mod guard;
 mod health;
 mod limits;
 mod listener;
@@ -33,6 +34,7 @@ pub use datapath::{PathKind, Sockmap, SockmapPolicy};
 pub use error::ConfigError;
 pub use file::{load, parse};
 pub use flags::{BackendFlag, Flags, from_flags};
+pub use guard::Guard;
 pub use health::{CheckKind, Health};
 pub use limits::{Limits, Timeouts};
 pub use listener::Listener;
@@ -68,6 +70,8 @@ pub struct Config {
     pub limits: Limits,
     /// Deadlines.
     pub timeouts: Timeouts,
+    /// The guard in front of the listeners.
+    pub guard: Guard,
     /// Settings of the splice path.
     pub splice: Splice,
     /// Settings of the sockmap path.
@@ -89,6 +93,7 @@ impl Default for Config {
             http: Some(DEFAULT_HTTP),
             limits: Limits::default(),
             timeouts: Timeouts::default(),
+            guard: Guard::default(),
             splice: Splice::default(),
             sockmap: Sockmap::default(),
             listeners: BTreeMap::new(),

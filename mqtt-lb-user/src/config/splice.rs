@@ -85,7 +85,7 @@ impl Splice {
 }
 
 /// Reads `interfaces`.
-fn interfaces(value: &DeValue<'_>) -> Read<Vec<String>> {
+pub(super) fn interfaces(value: &DeValue<'_>) -> Read<Vec<String>> {
     let DeValue::Array(array) = value else {
         return Err(expected("a list such as [\"eth0\"]", value));
     };

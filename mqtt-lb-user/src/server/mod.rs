@@ -14,12 +14,13 @@ use anyhow::Context as _;
 use arc_swap::ArcSwap;
 use sd_notify::NotifyState;
 use tokio::sync::watch;
-use tracing::{info, warn};
+use tracing::{error, info, warn};
 
 use crate::admin::{self, Phase};
 use crate::backend::{Pools, monitor, sweep};
 use crate::config::{Config, Origin};
 use crate::flow::{Listener, Shared, closer};
+use crate::guard::Guard;
 use crate::logging;
 use crate::metrics::Metrics;
 use reload::Source;
@@ -58,6 +59,7 @@ async fn control(config: Config, source: Option<Origin>) -> anyhow::Result<()> {
     listen::raise_descriptor_limit(config.limits.max_connections);
 
     let loaded = paths::load(&config, &metrics);
+    let guard = guard(&config);
     let source = Source::new(source, &config);
     let listeners = sockets
         .iter()
@@ -75,9 +77,13 @@ async fn control(config: Config, source: Option<Origin>) -> anyhow::Result<()> {
     });
     paths::run(loaded.sockmap.clone(), loaded.splice.clone(), &shared);
     let context = admin::Context::new(pools.clone(), shared.metrics.clone())
+        .with_guard(guard.clone())
         .with_flows(shared.clone(), loaded.splice.clone());
     let context = Arc::new(context);
 
+    if let Some(guard) = &guard {
+        tokio::spawn(guard.clone().run());
+    }
     tokio::spawn(closer::follow_health(shared.clone()));
     tokio::spawn(sweep::run(pools.clone()));
     tokio::spawn(monitor::run(pools));
@@ -94,7 +100,7 @@ async fn control(config: Config, source: Option<Origin>) -> anyhow::Result<()> {
     info!("mqtt-lb {} is serving", env!("CARGO_PKG_VERSION"));
 
     while signals.next().await == shutdown::Signal::Reload {
-        source.reload(&shared, loaded.sockmap.as_deref());
+        source.reload(&shared, loaded.sockmap.as_deref(), guard.as_deref());
     }
     context.status.enter(Phase::Draining);
     notify(&[NotifyState::Stopping]);
@@ -114,6 +120,18 @@ async fn control(config: Config, source: Option<Origin>) -> anyhow::Result<()> {
     }
     info!("mqtt-lb has stopped");
     Ok(())
+}
+
+/// The guard, where it is on and this host can run it.
+fn guard(config: &Config) -> Option<Arc<Guard>> {
+    let listeners = config.listeners.values().map(|listener| listener.bind);
+    match Guard::open(&config.guard, &listeners.collect::<Vec<_>>()) {
+        Ok(guard) => guard,
+        Err(error) => {
+            error!("the guard is not on: {error:#}");
+            None
+        }
+    }
 }
 
 /// Tells systemd, when it waits to be told.

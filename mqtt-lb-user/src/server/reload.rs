@@ -5,9 +5,10 @@ use std::sync::Arc;
 use sd_notify::NotifyState;
 use tracing::{error, info, warn};
 
-use crate::config::{Config, Origin};
+use crate::config::{self, Config, Origin};
 use crate::datapath::sockmap::Sockmap;
 use crate::flow::Shared;
+use crate::guard::Guard;
 
 /// Where the configuration came from, and what only a restart can change.
 pub(super) struct Source {
@@ -26,7 +27,7 @@ impl Source {
 
     /// Reads the file again. A bad one changes nothing; live connections go on
     /// untouched in any case.
-    pub(super) fn reload(&self, shared: &Shared, sockmap: Option<&Sockmap>) {
+    pub(super) fn reload(&self, shared: &Shared, sockmap: Option<&Sockmap>, guard: Option<&Guard>) {
         let Some(origin) = &self.origin else {
             warn!("SIGHUP ignored: there is no configuration file to read again");
             return;
@@ -43,6 +44,9 @@ impl Source {
                 shared.pools.apply(&config);
                 if let Some(sockmap) = sockmap {
                     sockmap.backends(&super::paths::addresses(&config));
+                }
+                if let Some(Err(problem)) = guard.map(|guard| guard.apply(&config.guard)) {
+                    error!("reload: the guard keeps its terms: {problem:#}");
                 }
                 shared.config.store(Arc::new(config));
                 shared.metrics.reloads.ok.inc();
@@ -66,6 +70,7 @@ impl Source {
             ("[log]", old.log != new.log),
             ("[admin]", old.admin != new.admin),
             ("[http]", old.http != new.http),
+            ("[guard]", needs_another_guard(&old.guard, &new.guard)),
             ("[splice]", old.splice != new.splice),
             ("[sockmap]", old.sockmap != new.sockmap),
         ];
@@ -90,4 +95,11 @@ impl Source {
             .chain(listeners)
             .collect()
     }
+}
+
+/// Whether a running guard cannot follow: terms and allowed networks it can.
+fn needs_another_guard(old: &config::Guard, new: &config::Guard) -> bool {
+    let fixed = |guard: &config::Guard| (guard.size, guard.attach, guard.interfaces.clone());
+    let turned_on = old.rate.is_none() && new.rate.is_some();
+    turned_on || (old.rate.is_some() && fixed(old) != fixed(new))
 }

@@ -5,6 +5,7 @@
 
 mod backend;
 mod flows;
+mod guard;
 mod session;
 mod table;
 
@@ -34,6 +35,11 @@ pub enum Command {
     ShowFlows {
         /// The only data path wanted; all when `None`.
         path: Option<PathKind>,
+    },
+    /// `show guard [COUNT]`
+    ShowGuard {
+        /// Prefixes to name at most.
+        count: usize,
     },
     /// Something of stick tables.
     Table(TableCommand),
@@ -78,7 +84,13 @@ struct Group {
 }
 
 /// In the order of `help`.
-const GROUPS: [Group; 4] = [session::GROUP, backend::GROUP, flows::GROUP, table::GROUP];
+const GROUPS: [Group; 5] = [
+    session::GROUP,
+    backend::GROUP,
+    flows::GROUP,
+    table::GROUP,
+    guard::GROUP,
+];
 
 /// Usage and purpose of every command.
 pub fn help() -> impl Iterator<Item = (&'static str, &'static str)> {

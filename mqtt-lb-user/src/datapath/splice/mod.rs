@@ -15,7 +15,7 @@ mod foreign;
 mod handoff;
 pub mod index4;
 mod info;
-mod interfaces;
+pub mod interfaces;
 mod judge;
 pub mod kernel;
 mod layout;
