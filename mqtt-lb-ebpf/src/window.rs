@@ -4,7 +4,7 @@
 //! that is gone may have promised its peer more than the new receiver does. A window
 //! that shrinks can dead-lock two senders, so the promise is kept until it is met.
 
-use crate::sequence::is_newer;
+use crate::sequence::{is_newer, oldest};
 
 /// Largest shift that fits a window field into 32 bits; RFC 7323 allows 14.
 const SHIFTS: u8 = 15;
@@ -46,6 +46,38 @@ pub const fn keep(field: u16, scale: u8, ack: u32, edge: u32) -> Promise {
     Promise {
         field: cut(whole),
         is_met: false,
+    }
+}
+
+/// What a segment that only acknowledges needs of its sequence number: to be taken by
+/// its receiver, or nobody hears of the acknowledgement. Linux stamps it with the window's
+/// end when it has sent more than that (`tcp_acceptable_seq`).
+#[derive(Debug, Clone, Copy)]
+pub struct Bare {
+    /// The receiver takes less than was promised, so its peer may have sent more.
+    pub is_promised: bool,
+    /// Scales of the windows that the segment's sender is told, see [`rescale`].
+    pub scales: [u8; 2],
+}
+
+impl Bare {
+    /// The number for `seq`, where the receiver waits for `next`.
+    ///
+    /// Beyond the window is what was sent on the promise. And a window that is rounded down
+    /// takes back up to a unit of what was told before: a sender that has used it stamps a
+    /// number that the receiver has passed. One before `next` is not touched: that
+    /// is how probes ask for an answer (RFC 9293, 3.8.4).
+    #[inline(always)]
+    pub const fn seq(self, seq: u32, next: u32) -> u32 {
+        let behind = next.wrapping_sub(seq);
+        let is_rounded = self.scales[1] & SHIFTS > self.scales[0] & SHIFTS;
+        if is_rounded && behind > 1 && behind < 1 << (self.scales[1] & SHIFTS) {
+            return next;
+        }
+        if self.is_promised {
+            return oldest(seq, next);
+        }
+        seq
     }
 }
 
@@ -91,6 +123,32 @@ mod tests {
         assert_eq!(keep(0, 2, ack, edge.wrapping_add(1)).field, 251);
         // The receiver has acknowledged all of it.
         assert!(keep(0, 2, edge, edge).is_met);
+    }
+
+    #[test]
+    fn what_only_acknowledges_is_taken() {
+        let next = 3_u32;
+        let seq = |is_promised, scales, ahead: i32| {
+            let rules = Bare {
+                is_promised,
+                scales,
+            };
+            let seq = next.wrapping_add_signed(ahead);
+            rules.seq(seq, next).wrapping_sub(next) as i32
+        };
+        // What was sent on a promise.
+        assert_eq!(seq(true, [7, 7], 9000), 0);
+        assert_eq!(seq(false, [7, 7], 9000), 9000);
+        assert_eq!(seq(true, [7, 7], -9000), -9000);
+        // Less than a unit of a rounded window.
+        assert_eq!(seq(false, [0, 10], -1023), 0);
+        assert_eq!(seq(true, [0, 10], -2), 0);
+        assert_eq!(seq(false, [0, 10], -1024), -1024);
+        assert_eq!(seq(false, [10, 10], -1023), -1023);
+        assert_eq!(seq(false, [10, 0], -2), -2);
+        // A probe asks for an answer.
+        assert_eq!(seq(false, [0, 10], -1), -1);
+        assert_eq!(seq(false, [0, 10], 0), 0);
     }
 
     proptest! {

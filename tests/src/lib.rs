@@ -10,6 +10,7 @@ pub mod capture;
 pub mod compare;
 pub mod cpu;
 pub mod ethtool;
+pub mod flood;
 pub mod forwarder;
 pub mod gate;
 pub mod hold;

@@ -4,12 +4,12 @@
 use core::ptr::addr_of;
 
 use mqtt_lb_ebpf::ends::{Marks, Pair, Sides, marks};
-use mqtt_lb_ebpf::sequence::{is_newer, newest, oldest};
+use mqtt_lb_ebpf::sequence::{is_newer, newest};
 use mqtt_lb_ebpf::splice_slot::{is_over, seen};
 use mqtt_lb_ebpf::splice_stat::Stat;
 use mqtt_lb_ebpf::tcp::{Segment, flag};
 use mqtt_lb_ebpf::tuple::Place6;
-use mqtt_lb_ebpf::window::{keep, rescale};
+use mqtt_lb_ebpf::window::{Bare, keep, rescale};
 
 use super::flow::seconds;
 use super::hook::Hook;
@@ -148,18 +148,19 @@ fn is_leap(segment: &Segment, seq_end: u32) -> bool {
     segment.seq != seq_end && is_newer(segment.end(), seq_end)
 }
 
-/// The sequence number as the other side counts. While that side takes less than its
-/// peer was promised, the peer may have sent more than that: what only acknowledges
-/// would be beyond the window, and nobody would hear of the acknowledgement.
+/// The sequence number as the other side counts.
 #[inline(always)]
 fn seq(flow: Flow, segment: &Segment, seen_other: u8) -> u32 {
     let seq = segment.seq.wrapping_add(flow.seq_delta()[0]);
-    let is_bare = segment.payload == 0 && !segment.has(flag::SYN | flag::FIN | flag::RST);
-    if is_bare && seen_other & seen::EDGE == 0 {
-        oldest(seq, load!(flow.other(), ack))
-    } else {
-        seq
+    if segment.payload != 0 || segment.has(flag::SYN | flag::FIN | flag::RST) {
+        return seq;
     }
+    let rules = Bare {
+        is_promised: seen_other & seen::EDGE == 0,
+        // SAFETY: a live map value.
+        scales: flow.other_one(unsafe { addr_of!((*flow.slot()).scales) }),
+    };
+    rules.seq(seq, load!(flow.other(), ack))
 }
 
 /// The window field as the other side reads it, and whether it meets the promise

@@ -122,6 +122,13 @@ impl Flow {
         unsafe { field.cast::<T>().add(self.direction).read_volatile() }
     }
 
+    /// The other direction's of a pair.
+    #[inline(always)]
+    pub fn other_one<T: Copy>(self, field: *const [T; 2]) -> T {
+        // SAFETY: a field of a live map value.
+        unsafe { field.cast::<T>().add(self.direction ^ 1).read_volatile() }
+    }
+
     /// Bits of `seen` of both directions, own first.
     #[inline(always)]
     pub fn seen(self) -> [u8; 2] {

@@ -157,10 +157,16 @@ impl Kernel {
 
 /// What the configuration grants; nothing is stopped when the guard is off.
 fn terms(config: &config::Guard) -> Terms {
-    let interval = config.rate.map_or(0, |rate| SECOND / u64::from(rate));
+    let (interval, tolerance) = match config.rate {
+        Some(rate) => {
+            let interval = SECOND / u64::from(rate);
+            (interval, interval * u64::from(config.burst))
+        }
+        None => (0, u64::MAX),
+    };
     Terms {
         interval,
-        tolerance: interval * u64::from(config.burst),
+        tolerance,
         mask4: mask(MAPPED_BITS + u32::from(config.ipv4_prefix)),
         mask6: mask(config.ipv6_prefix.into()),
     }
@@ -182,7 +188,7 @@ mod tests {
     fn a_guard_that_is_off_stops_nobody() {
         let off = terms(&config::Guard::default());
         assert_eq!(off.admit(0, 7), Some(7));
-        assert_eq!(off.admit(7, 7), Some(7));
+        assert_eq!(off.admit(SECOND, 7), Some(SECOND));
         let on = terms(&config::Guard {
             rate: Some(100),
             burst: 2,

@@ -169,7 +169,9 @@ pub fn translate(case: &Case<'_>, tcp: &Tcp) -> Vec<Vec<u8>> {
 }
 
 /// The sequence number as the receiver counts. What is not a byte of the stream must
-/// not be beyond the window of a receiver that takes less than was promised.
+/// not be beyond the window of a receiver that takes less than was promised, nor
+/// behind it because windows are told its sender in larger units than the receiver's;
+/// but a probe is.
 fn sequence(case: &Case<'_>, tcp: &Tcp) -> u32 {
     let (d, slot) = (case.direction(), &case.slot);
     let seq = tcp.seq.wrapping_add(slot.seq_delta[d]);
@@ -177,7 +179,10 @@ fn sequence(case: &Case<'_>, tcp: &Tcp) -> u32 {
     let is_bare = tcp.payload == 0 && ![SYN, FIN, RST].iter().any(|flag| tcp.has(*flag));
     let takes_all = slot.seen[1 - d] & mqtt_lb_ebpf::splice_slot::seen::EDGE != 0;
     let is_beyond = seq.wrapping_sub(waits_for) as i32 > 0;
-    if is_bare && !takes_all && is_beyond {
+    let behind = i64::from(waits_for.wrapping_sub(seq) as i32);
+    let [told, heard] = slot.scales[1 - d].map(|scale| scale % 16);
+    let is_rounded = heard > told && (2..1_i64 << heard).contains(&behind);
+    if is_bare && (is_rounded || !takes_all && is_beyond) {
         waits_for
     } else {
         seq

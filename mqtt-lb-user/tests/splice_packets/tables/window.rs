@@ -98,6 +98,7 @@ fn a_promised_edge_holds_until_it_has_been_passed() {
 fn what_only_acknowledges_is_not_beyond_the_window() {
     let ahead = |s: &mut Shot, by: u32| {
         s.slot.seen[1 - s.d] = 0;
+        s.slot.scales[1 - s.d] = [7, 7];
         let seq = s.segment.seq.wrapping_add(s.slot.seq_delta[s.d]);
         s.slot.lanes[1 - s.d].ack = seq.wrapping_sub(by);
     };
@@ -130,6 +131,37 @@ fn what_only_acknowledges_is_not_beyond_the_window() {
             s.slot.seen[1 - s.d] = seen::EDGE;
         })
         .then(&moved(0)),
+    ]);
+}
+
+/// Windows rounded down take back less than a unit of what was told before.
+#[test]
+fn what_only_acknowledges_is_not_behind_a_rounded_window() {
+    let behind = |by: u32, scales: [u8; 2]| {
+        move |s: &mut Shot| {
+            s.slot.seen = [seen::EDGE; 2];
+            s.slot.scales[1 - s.d] = scales;
+            let seq = s.segment.seq.wrapping_add(s.slot.seq_delta[s.d]);
+            s.slot.lanes[1 - s.d].ack = seq.wrapping_add(by);
+        }
+    };
+    let raised = |by: u32| {
+        move |hit: &Hit| {
+            let shot = &hit.shot;
+            let seq = shot.segment.seq.wrapping_add(shot.slot.seq_delta[shot.d]);
+            assert_eq!(hit.left().seq, seq.wrapping_add(by));
+        }
+    };
+    fire(&[
+        Row::forwards("a unit less one", &behind(1023, [0, 10])).then(&raised(1023)),
+        Row::forwards("a unit", &behind(1024, [0, 10])).then(&raised(0)),
+        Row::forwards("a probe", &behind(1, [0, 10])).then(&raised(0)),
+        Row::forwards("not rounded", &behind(1023, [10, 10])).then(&raised(0)),
+        Row::forwards("bytes of the stream", &|s| {
+            behind(1023, [0, 10])(s);
+            s.segment.payload = vec![1];
+        })
+        .then(&raised(0)),
     ]);
 }
 
