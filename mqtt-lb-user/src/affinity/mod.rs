@@ -8,6 +8,7 @@
 
 pub mod balance;
 mod route;
+pub mod slow_start;
 pub mod table;
 
 use std::net::{IpAddr, SocketAddr};

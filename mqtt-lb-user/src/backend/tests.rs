@@ -10,7 +10,7 @@ use prometheus_client::registry::Registry as Samples;
 use super::registry::Registry;
 use super::{AdminState, Backend, Lease, Pool};
 use crate::affinity::{Client, Sticky};
-use crate::config::{self, Balance, CheckKind, EmptyClientId, Health, ProxyProtocol, Stick};
+use crate::config::{self, Balance, CheckKind, Health, Stick};
 use crate::metrics::Metrics;
 
 const HEALTH: Health = Health {
@@ -26,24 +26,20 @@ fn config(backends: &str) -> config::Pool {
     let backend = |text: &str| {
         let (name, weight) = text.split_once('=').unwrap();
         config::Backend {
-            name: name.to_owned(),
-            address: ([10, 0, 0, name.as_bytes()[0]], 1883).into(),
             weight: weight.parse().unwrap(),
+            ..config::Backend::new(name, ([10, 0, 0, name.as_bytes()[0]], 1883).into())
         }
     };
     config::Pool {
-        balance: Balance::RoundRobin,
         stick: Some(Stick {
             size: 100,
             expire: Duration::from_secs(60),
             nopurge: false,
         }),
-        empty_client_id: EmptyClientId::Balance,
-        proxy_protocol: ProxyProtocol::Off,
         failover_codes: Vec::new(),
         health: Some(HEALTH),
-        on_marked_down: config::MarkedDown::default(),
         backends: backends.split_whitespace().map(backend).collect(),
+        ..config::Pool::default()
     }
 }
 

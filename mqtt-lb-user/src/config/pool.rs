@@ -1,5 +1,7 @@
 //! `[pool.NAME]`: backends, and how a client gets to one of them.
 
+use std::time::Duration;
+
 use clap::ValueEnum;
 use toml::de::DeValue;
 
@@ -7,9 +9,10 @@ use super::backend::Backend;
 use super::clash::Addresses;
 use super::health::Health;
 use super::marked_down::MarkedDown;
+use super::queue::Queue;
 use super::section::{Place, Section};
 use super::stick::Stick;
-use super::value::{Read, choice, expected, integer};
+use super::value::{Read, choice, duration, expected, integer, or_off};
 
 /// Codes of a CONNACK that another node may not give: Server unavailable (MQTT 3.1.1
 /// §3.2.2.3), Server unavailable, Server busy, Quota exceeded, Use another server and
@@ -21,6 +24,14 @@ const FAILOVER_CODES: [u8; 6] = [0x03, 0x88, 0x89, 0x97, 0x9c, 0x9d];
 pub struct Pool {
     /// How a client without a stick table entry gets its backend.
     pub balance: Balance,
+    /// Percent of the mean load for its weight that a backend may have before others are
+    /// preferred; `None` sets no bound.
+    pub bounded_load: Option<u32>,
+    /// Time in which a backend that has come up gets its weight back; 0 gives all of it
+    /// at once.
+    pub slow_start: Duration,
+    /// Where clients wait when all backends are full; with `None` they are refused.
+    pub queue: Option<Queue>,
     /// The stick table; `None` when the pool has none.
     pub stick: Option<Stick>,
     /// What happens to clients with an empty client id.
@@ -83,6 +94,9 @@ impl Default for Pool {
     fn default() -> Self {
         Self {
             balance: Balance::RoundRobin,
+            bounded_load: None,
+            slow_start: Duration::ZERO,
+            queue: None,
             stick: None,
             empty_client_id: EmptyClientId::Balance,
             proxy_protocol: ProxyProtocol::Off,
@@ -110,6 +124,17 @@ impl Pool {
         }
         let pool = Self {
             balance: section.or("balance", default.balance, choice),
+            bounded_load: section.or(
+                "bounded_load",
+                default.bounded_load,
+                or_off(integer(101..=1000)),
+            ),
+            slow_start: section.or(
+                "slow_start",
+                default.slow_start,
+                duration(Duration::ZERO..=Duration::from_secs(86_400)),
+            ),
+            queue: section.section("queue").map(Queue::read),
             stick: section.section("stick").map(Stick::read),
             empty_client_id: section.or("empty_client_id", default.empty_client_id, choice),
             proxy_protocol: section.or("proxy_protocol", default.proxy_protocol, choice),
