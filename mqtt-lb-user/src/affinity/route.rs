@@ -43,24 +43,31 @@ impl Affinity {
         };
     }
 
+    /// Follows changed weights.
+    pub fn reweigh(&mut self, servers: &[Server]) {
+        self.ranking.reweigh(servers);
+    }
+
     /// Fills `out` with the backends to try, best first, each once: the table's
     /// answer where it may still take clients, then every candidate that takes
     /// new ones as the balance ranks them. A match refreshes the entry.
     ///
     /// Full backends keep their rank only where they are the table's answer; the
-    /// others come last.
+    /// others come last. Answers the table's answer, when `out` begins with it.
     pub fn route(
         &mut self,
         now: Instant,
         client: Client<'_>,
         candidates: &[Candidate],
         out: &mut Vec<BackendId>,
-    ) {
+    ) -> Option<BackendId> {
         out.clear();
         if let (Some(table), Some(key)) = (&mut self.table, client.name()) {
             out.extend(open(table.get(now, key), candidates));
         }
+        let answer = out.first().copied();
         self.ranking.rank(client, candidates, out);
+        answer
     }
 
     /// What [`Affinity::route`] would answer now. Nothing changes: no entry is
