@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use mqtt_lb_user::config::{Config, Pool, Stick, parse};
+use mqtt_lb_user::config::{Config, Pool, Queue, Stick, parse};
 use toml::{Table, Value};
 
 /// The keys of a section by name, with default and range as the page writes them.
@@ -90,6 +90,7 @@ fn the_full_example_is_the_default() {
     assert_eq!(least.pools["emqx"].stick, None);
     let pool = Pool {
         stick: Some(Stick::default()),
+        queue: Some(Queue::default()),
         ..least.pools["emqx"].clone()
     };
     let expected = Config {
@@ -191,5 +192,5 @@ fn the_ranges_are_those_of_the_code() {
             checked += 1;
         }
     }
-    assert_eq!(checked, 25, "ranges on the page");
+    assert_eq!(checked, 29, "ranges on the page");
 }

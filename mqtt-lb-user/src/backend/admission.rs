@@ -46,7 +46,11 @@ impl Admission {
             };
         }
         // Whoever is known waits for its own backend, others for the first free place.
-        let choices = if sticky && size.is_some() { 1 } else { order.len() };
+        let choices = if sticky && size.is_some() {
+            1
+        } else {
+            order.len()
+        };
         if let Some((at, lease)) = reserve(&order[..choices], queue) {
             return Self::reserved(order, at, lease, sticky);
         }

@@ -66,7 +66,8 @@ impl<T> Line<T> {
 
     /// Whether this place has somebody who waits for it.
     pub fn wants(&self, offer: Offer) -> bool {
-        (offer.new && !self.any.is_empty()) || (offer.known && self.own.contains_key(&offer.backend))
+        (offer.new && !self.any.is_empty())
+            || (offer.known && self.own.contains_key(&offer.backend))
     }
 
     /// Takes out the client that gets this place.

@@ -17,7 +17,13 @@ fn free(backend: BackendId) -> Offer {
 #[test]
 fn who_came_first_is_called_first_whatever_it_waits_for() {
     let mut line = Line::default();
-    for (own, name) in [(None, 1), (Some(A), 2), (Some(B), 3), (None, 4), (Some(A), 5)] {
+    for (own, name) in [
+        (None, 1),
+        (Some(A), 2),
+        (Some(B), 3),
+        (None, 4),
+        (Some(A), 5),
+    ] {
         line.join(own, name);
     }
     assert_eq!(line.len(), 5);
@@ -82,7 +88,8 @@ fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
         proptest::option::of(0..3_u32).prop_map(Step::Join),
         any::<prop::sample::Index>().prop_map(Step::Leave),
-        (0..3_u32, any::<bool>(), any::<bool>()).prop_map(|(id, new, known)| Step::Call(id, new, known)),
+        (0..3_u32, any::<bool>(), any::<bool>())
+            .prop_map(|(id, new, known)| Step::Call(id, new, known)),
         (0..3_u32).prop_map(Step::Release),
     ]
 }

@@ -94,7 +94,12 @@ impl Queue {
         if self.waiting.load(SeqCst) == 0 {
             return;
         }
-        let members: Vec<_> = self.members.load().iter().filter_map(Weak::upgrade).collect();
+        let members: Vec<_> = self
+            .members
+            .load()
+            .iter()
+            .filter_map(Weak::upgrade)
+            .collect();
         let takes = |id| members.iter().any(|b| b.id == id && b.offer().known);
         self.line().release(|id| !takes(id));
         members.iter().for_each(|backend| self.freed(backend));

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use prometheus_client::registry::Registry as Samples;
 
 use super::registry::Registry;
-use super::{AdminState, Backend, Lease, Pool};
+use super::{AdminState, Backend, Lease, Place, Pool};
 use crate::affinity::{Client, Sticky};
 use crate::config::{self, Balance, CheckKind, Health, Stick};
 use crate::metrics::Metrics;
@@ -74,16 +74,22 @@ impl Fixture {
     }
 
     fn route(&self, key: &str) -> Vec<String> {
-        let route = self.pool.route(self.now, client(key));
-        route.iter().map(|b| b.name.clone()).collect()
+        let admission = self.pool.admit(self.now, client(key));
+        let first = match &admission.place {
+            Place::Reserved(lease) => Some(lease.backend()),
+            _ => None,
+        };
+        let order = first.into_iter().chain(&admission.others);
+        order.map(|b| b.name.clone()).collect()
     }
 
     /// Routes a client to the first choice, as a flow does.
     fn client(&self, key: &str) -> (Lease, Sticky) {
         let client = client(key);
-        let first = self.pool.route(self.now, client).swap_remove(0);
-        let lease = first.open();
-        let sticky = self.pool.settle(self.now, client.key, &first);
+        let Place::Reserved(lease) = self.pool.admit(self.now, client).place else {
+            panic!("no place for {key}");
+        };
+        let sticky = self.pool.settle(self.now, client.key, lease.backend());
         (lease, sticky)
     }
 

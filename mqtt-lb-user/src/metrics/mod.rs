@@ -18,7 +18,8 @@ pub use handles::{
 };
 pub use labels::{
     BackendErrorLabels, BackendLabels, DirectionLabels, FailoverLabels, ListenerLabels, MoveLabels,
-    PathLabels, PathReasonLabels, PoolLabels, QueueLabels, RefusedLabels, ResultLabels, StickyLabels,
+    PathLabels, PathReasonLabels, PoolLabels, QueueLabels, RefusedLabels, ResultLabels,
+    StickyLabels,
 };
 
 /// Bounds of `mqttlb_splice_handover_seconds`: around the tens of microseconds that it takes.
@@ -136,8 +137,7 @@ impl Metrics {
             queue_clients: add(r, "queue_clients", "Clients that wait for a place"),
             queue: add(r, "queue", "Clients that waited, by what became of it"),
             queue_wait: {
-                let metric =
-                    PoolHistogram::new_with_constructor(|| Histogram::new(QUEUE_WAIT));
+                let metric = PoolHistogram::new_with_constructor(|| Histogram::new(QUEUE_WAIT));
                 let help = "Time that clients have waited for a place";
                 r.register("queue_wait_seconds", help, metric.clone());
                 metric

@@ -4,8 +4,8 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use mqtt_lb_user::config::{
-    Backend, CheckKind, Config, Health, Limits, Log, LogFormat, Pool,
-    ProxyProtocol, Sockmap, SockmapPolicy, Timeouts,
+    Backend, CheckKind, Config, Health, Limits, Log, LogFormat, Pool, ProxyProtocol, Sockmap,
+    SockmapPolicy, Timeouts,
 };
 
 /// MQTT checks every 20 ms, rise 2, fall 3.
