@@ -90,7 +90,10 @@ fn set_table(pool: &Pool, key: &[u8], backend: &str) -> Result<Answer, String> {
     let backend = find_backend(pool, backend)?;
     let now = Instant::now();
     let (stored, row) = with_table(pool, |table| {
-        (table.set(now, key, backend.id), table.entry(now, key))
+        let stored = table.set(now, key, backend.id);
+        // Who is told where to be belongs there.
+        table.set_home(now, key, backend.id);
+        (stored, table.entry(now, key))
     })?;
     match row {
         Some(row) if stored != Sticky::None => Ok(text(table::row(pool, &row))),
