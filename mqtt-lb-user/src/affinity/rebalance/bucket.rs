@@ -29,6 +29,11 @@ impl Bucket {
         self.tokens = self.tokens.min(self.most());
     }
 
+    /// Whether there is a token for an id that reconnects.
+    pub fn has(&self, now: Instant) -> bool {
+        self.filled(now) >= 1.0
+    }
+
     /// Takes a token for an id that reconnects.
     pub fn take(&mut self, now: Instant) -> bool {
         self.fill(now);
@@ -51,11 +56,15 @@ impl Bucket {
     }
 
     fn fill(&mut self, now: Instant) {
-        if let Some(since) = self.filled {
-            let time = now.saturating_duration_since(since).as_secs_f64();
-            self.tokens = (self.tokens + time * self.rate).min(self.most());
-        }
+        self.tokens = self.filled(now);
         self.filled = self.filled.max(Some(now));
+    }
+
+    /// Tokens with those of the time since it was filled.
+    fn filled(&self, now: Instant) -> f64 {
+        let since = self.filled.unwrap_or(now);
+        let time = now.saturating_duration_since(since).as_secs_f64();
+        (self.tokens + time * self.rate).min(self.most())
     }
 
     fn most(&self) -> f64 {
@@ -82,7 +91,10 @@ mod tests {
         for (rate, held) in [(1, 2), (10, 2), (100, 20), (500, 100)] {
             let mut bucket = Bucket::new(rate);
             let first = taken(&mut bucket, now, 1000);
-            assert!((held..=held + rate as usize).contains(&first), "{rate}: {first}");
+            assert!(
+                (held..=held + rate as usize).contains(&first),
+                "{rate}: {first}"
+            );
             let later = taken(&mut bucket, now + Duration::from_secs(1), 10_000);
             let due = 10 * rate as usize;
             assert!((due - 1..=due + 1).contains(&later), "{rate}: {later}");

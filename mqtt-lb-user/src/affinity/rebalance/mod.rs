@@ -11,15 +11,17 @@ mod bucket;
 mod plans;
 mod shares;
 mod tenure;
+#[cfg(test)]
+mod tests;
 
 use std::time::{Duration, Instant};
 
 use bucket::Bucket;
-use plans::Plans;
+use plans::{Plan, Plans};
 use shares::Share;
 use tenure::Tenure;
 
-use super::{BackendId, Candidate};
+use super::{BackendId, Candidate, StickTable};
 use crate::config::Rebalance;
 
 /// Why an id moves.
@@ -58,8 +60,8 @@ pub struct View<'a> {
     pub now: Instant,
     /// The pool's backends.
     pub candidates: &'a [Candidate],
-    /// How many ids are at home on a backend.
-    pub at_home: &'a dyn Fn(BackendId) -> usize,
+    /// The ids.
+    pub table: &'a StickTable,
 }
 
 /// What the planner has done, and may still do.
@@ -136,6 +138,17 @@ impl Planner {
         self.takes(view, to).then_some(Move { kind, to })
     }
 
+    /// What [`Planner::reconnects`] would answer; nothing changes.
+    #[must_use]
+    pub fn preview(&self, view: View<'_>, id: Known<'_>) -> Option<Move> {
+        let planned = self.plans.get(view.now, id.key);
+        if let Some(plan) = planned.filter(|plan| self.holds(view, id, plan)) {
+            return Some(plan.planned);
+        }
+        let wanted = self.wanted(view, id)?;
+        self.bucket.has(view.now).then_some(wanted)
+    }
+
     /// Where an id that reconnects goes now instead of to its backend, if it should and
     /// the rate allows it.
     pub fn reconnects(&mut self, view: View<'_>, id: Known<'_>) -> Option<Move> {
@@ -178,14 +191,13 @@ impl Planner {
         Some(kind)
     }
 
-    /// Whether anybody may have to move: `away` ids are not at home.
+    /// Whether anybody should move.
     #[must_use]
-    pub fn has_work(&self, view: View<'_>, away: usize) -> bool {
-        let uneven = || {
-            let shares = self.shares(view);
-            shares::skew(&shares) > self.settings.skew
-        };
-        away > 0 || (self.budget > 0 && uneven())
+    pub fn has_work(&self, view: View<'_>) -> bool {
+        let mut ids = view.table.shares();
+        let stray = ids.any(|ids| ids.away > 0 && self.takes(view, ids.backend));
+        let mut ids = view.table.shares();
+        stray || ids.any(|ids| ids.homes > ids.away && self.over(view, ids.backend).is_some())
     }
 
     /// How unevenly the ids are spread over the backends that have settled: 1 is even.
@@ -210,10 +222,14 @@ impl Planner {
             return None;
         }
         let shares = self.shares(view);
+        if is_backup(view, from) {
+            // Nobody's home while others take clients.
+            return shares::emptiest(&shares).map(|share| share.id);
+        }
         if shares::skew(&shares) <= self.settings.skew {
             return None;
         }
-        shares::relief(&shares, from)
+        shares::relief(&shares, from).filter(|to| self.takes(view, *to))
     }
 
     fn plan(&mut self, view: View<'_>, id: Known<'_>, planned: Move) -> Move {
@@ -225,14 +241,18 @@ impl Planner {
     /// The move that is under way for an id; one that has become senseless is dropped.
     fn planned(&mut self, view: View<'_>, id: Known<'_>) -> Option<Move> {
         let plan = self.plans.get(view.now, id.key)?;
-        let Move { kind, to } = plan.planned;
-        let needed = id.home == plan.home && id.backend != to;
-        if needed && self.takes(view, to) {
+        if self.holds(view, id, &plan) {
             return Some(plan.planned);
         }
         self.plans.take(id.key);
-        self.give_back(kind);
+        self.give_back(plan.planned.kind);
         None
+    }
+
+    /// Whether a plan still makes sense.
+    fn holds(&self, view: View<'_>, id: Known<'_>, plan: &Plan) -> bool {
+        let to = plan.planned.to;
+        id.home == plan.home && id.backend != to && self.takes(view, to)
     }
 
     /// A move did not take place.
@@ -241,21 +261,31 @@ impl Planner {
     }
 
     fn shares(&self, view: View<'_>) -> Vec<Share> {
-        let candidates = view.candidates.iter();
-        let share = |c: &Candidate| Share {
-            id: c.id,
-            ids: (view.at_home)(c.id).saturating_add_signed(self.plans.coming(c.id)),
-            weight: c.weight,
+        let share = |c: &Candidate| {
+            let homes = view.table.share(c.id).homes as usize;
+            Share {
+                id: c.id,
+                ids: homes.saturating_add_signed(self.plans.coming(c.id)),
+                weight: c.weight,
+            }
         };
+        let candidates = view.candidates.iter();
         candidates
-            .filter(|c| self.takes(view, c.id))
+            .filter(|c| self.is_settled(view.now, c))
             .map(share)
             .collect()
     }
 
     /// Whether ids may be moved to a backend.
     fn takes(&self, view: View<'_>, id: BackendId) -> bool {
-        self.tenure.is_settled(view.now, id, self.settings.settle)
+        let mut candidates = view.candidates.iter();
+        candidates.any(|c| c.id == id && !c.full && self.is_settled(view.now, c))
+    }
+
+    /// Whether a backend takes its share of the ids.
+    fn is_settled(&self, now: Instant, candidate: &Candidate) -> bool {
+        let settle = self.settings.settle;
+        !candidate.backup && self.tenure.is_settled(now, candidate.id, settle)
     }
 
     /// How long a connection has to be silent to be closed; `None`: none is closed.
@@ -263,6 +293,11 @@ impl Planner {
     pub fn closes_idle(&self) -> Option<Duration> {
         self.settings.close_idle.then_some(self.settings.idle)
     }
+}
+
+fn is_backup(view: View<'_>, id: BackendId) -> bool {
+    let mut candidates = view.candidates.iter();
+    candidates.any(|c| c.id == id && c.backup)
 }
 
 /// Whether to close a connection.

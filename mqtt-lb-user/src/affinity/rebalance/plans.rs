@@ -41,9 +41,9 @@ pub(super) struct Plans {
 
 impl Plans {
     /// The plan for a key.
-    pub fn get(&mut self, now: Instant, key: &[u8]) -> Option<Plan> {
-        self.expire(now);
-        self.plans.get(&self.hasher.hash_one(key)).copied()
+    pub fn get(&self, now: Instant, key: &[u8]) -> Option<Plan> {
+        let plan = self.plans.get(&self.hasher.hash_one(key)).copied();
+        plan.filter(|plan| !is_over(now, plan.at))
     }
 
     /// Whether there is room for one more.
@@ -52,9 +52,10 @@ impl Plans {
         self.order.len() < MOST
     }
 
-    /// Adds a plan for a key that has none.
+    /// Adds a plan for a key, in the place of one that is over.
     pub fn add(&mut self, now: Instant, key: &[u8], planned: Move, home: BackendId) {
         let hash = self.hasher.hash_one(key);
+        self.remove(hash);
         self.order.push_back((now, hash));
         let at = now;
         self.shift(planned, home, 1);
@@ -73,7 +74,7 @@ impl Plans {
 
     fn expire(&mut self, now: Instant) {
         while let Some((at, hash)) = self.order.front().copied() {
-            if now.saturating_duration_since(at) < LIFE {
+            if !is_over(now, at) {
                 return;
             }
             self.order.pop_front();
@@ -98,6 +99,10 @@ impl Plans {
     }
 }
 
+fn is_over(now: Instant, planned: Instant) -> bool {
+    now.saturating_duration_since(planned) >= LIFE
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -111,7 +116,7 @@ mod tests {
         to: BackendId(1),
     };
 
-    fn planned(plans: &mut Plans, now: Instant, key: &[u8]) -> Option<Move> {
+    fn planned(plans: &Plans, now: Instant, key: &[u8]) -> Option<Move> {
         plans.get(now, key).map(|plan| plan.planned)
     }
 
@@ -120,12 +125,15 @@ mod tests {
         let now = Instant::now();
         let mut plans = Plans::default();
         plans.add(now, b"a", HOME, BackendId(1));
-        assert_eq!(planned(&mut plans, now, b"a"), Some(HOME));
-        assert_eq!(planned(&mut plans, now, b"b"), None);
+        assert_eq!(planned(&plans, now, b"a"), Some(HOME));
+        assert_eq!(planned(&plans, now, b"b"), None);
         assert_eq!(plans.take(b"a").map(|plan| plan.planned), Some(HOME));
         plans.add(now + LIFE / 2, b"a", OVER, BackendId(2));
-        assert_eq!(planned(&mut plans, now + LIFE, b"a"), Some(OVER));
-        assert_eq!(planned(&mut plans, now + LIFE * 3 / 2, b"a"), None);
+        assert_eq!(planned(&plans, now + LIFE, b"a"), Some(OVER));
+        assert_eq!(planned(&plans, now + LIFE * 3 / 2, b"a"), None);
+        assert_eq!(plans.coming(BackendId(1)), 1, "until room is made");
+        plans.has_room(now + LIFE * 3 / 2);
+        assert_eq!(plans.coming(BackendId(1)), 0);
         assert_eq!(plans.take(b"a"), None);
     }
 

@@ -41,11 +41,15 @@ pub(super) fn skew(shares: &[Share]) -> f64 {
 /// smallest load, when `from` is above the mean, and still not below the other afterwards.
 pub(super) fn relief(shares: &[Share], from: BackendId) -> Option<BackendId> {
     let from = shares.iter().find(|share| share.id == from)?;
-    let to = shares
-        .iter()
-        .min_by(|a, b| a.load(0.0).total_cmp(&b.load(0.0)))?;
+    let to = emptiest(shares)?;
     let above = from.load(0.0) > mean(shares);
     (above && from.load(-1.0) >= to.load(1.0)).then_some(to.id)
+}
+
+/// The backend with the smallest load.
+pub(super) fn emptiest(shares: &[Share]) -> Option<&Share> {
+    let shares = shares.iter();
+    shares.min_by(|a, b| a.load(0.0).total_cmp(&b.load(0.0)))
 }
 
 fn mean(shares: &[Share]) -> f64 {
@@ -121,11 +125,14 @@ mod tests {
                 moved += 1;
                 prop_assert!(moved <= ids, "nobody is moved twice");
             }
-            // Nobody above the mean could give an id away without falling below another.
-            let mean = mean(&shares);
-            let least = shares.iter().map(|s| s.load(1.0)).fold(f64::INFINITY, f64::min);
-            for share in shares.iter().filter(|share| share.load(0.0) > mean) {
-                prop_assert!(share.load(-1.0) < least.max(mean), "{shares:?}");
+            let least = |shares: &[Share]| shares.iter().map(|s| s.load(0.0)).fold(f64::MAX, f64::min);
+            let most = |shares: &[Share]| shares.iter().map(|s| s.load(0.0)).fold(0.0, f64::max);
+            let before = self::shares(&of);
+            prop_assert!(least(&shares) >= least(&before) && most(&shares) <= most(&before));
+            if of.iter().all(|(_, weight)| *weight == of[0].1) {
+                let spread = shares.iter().map(|s| s.ids).max().unwrap_or(0)
+                    - shares.iter().map(|s| s.ids).min().unwrap_or(0);
+                prop_assert!(spread <= 1, "{shares:?}");
             }
         }
     }

@@ -122,10 +122,7 @@ mod tests {
         let now = Instant::now();
         let mut tenure = Tenure::default();
         tenure.observe(now, &[up(1), up(2)], SETTLE);
-        let heavy = Candidate {
-            weight: 3,
-            ..up(2)
-        };
+        let heavy = Candidate { weight: 3, ..up(2) };
         assert!(tenure.observe(now, &[up(1), heavy], SETTLE));
         assert!(!tenure.observe(now, &[up(1), heavy], SETTLE));
     }
