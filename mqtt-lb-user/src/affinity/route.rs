@@ -2,38 +2,39 @@
 
 use std::time::Instant;
 
-use super::balance::{self, Balancer};
-use super::{BackendId, Candidate, Server, StickTable, Sticky};
-use crate::config::{Balance, Stick};
+use super::balance::{Policy, Ranking};
+use super::rebalance::{Kind, Planner};
+use super::{BackendId, Candidate, Client, Server, StickTable, Sticky};
+use crate::config::Stick;
 
 /// A pool's routing.
 pub struct Affinity {
-    balance: Balance,
-    balancer: Box<dyn Balancer>,
-    table: Option<StickTable>,
+    ranking: Ranking,
+    pub(super) table: Option<StickTable>,
+    pub(super) planner: Option<Planner>,
 }
 
 impl Affinity {
     /// Routing with an empty table, or with none.
     #[must_use]
-    pub fn new(balance: Balance, stick: Option<Stick>, servers: &[Server]) -> Self {
+    pub fn new(policy: impl Into<Policy>, stick: Option<Stick>, servers: &[Server]) -> Self {
         Self {
-            balance,
-            balancer: balance::build(balance, servers),
+            ranking: Ranking::new(policy.into(), servers),
             table: stick.map(StickTable::new),
+            planner: None,
         }
     }
 
     /// Takes over a changed configuration. Entries of servers that are still
     /// there stay, those of servers that have gone are removed; a smaller table
     /// drops its oldest entries.
-    pub fn reconfigure(&mut self, balance: Balance, stick: Option<Stick>, servers: &[Server]) {
-        if balance == self.balance {
-            self.balancer.reconfigure(servers);
-        } else {
-            self.balance = balance;
-            self.balancer = balance::build(balance, servers);
-        }
+    pub fn reconfigure(
+        &mut self,
+        policy: impl Into<Policy>,
+        stick: Option<Stick>,
+        servers: &[Server],
+    ) {
+        self.ranking.reconfigure(policy.into(), servers);
         self.table = match (self.table.take(), stick) {
             (Some(mut table), Some(stick)) => {
                 table.retain(|backend| servers.iter().any(|server| server.id == backend));
@@ -46,33 +47,66 @@ impl Affinity {
     }
 
     /// Fills `out` with the backends to try, best first, each once: the table's
-    /// answer where it may still take clients, then every candidate that takes
-    /// new ones as the balance ranks them. A match refreshes the entry.
+    /// answer where it may still take clients, behind the backend that the client is
+    /// to move to if it is, then every candidate that takes new ones as the balance
+    /// ranks them. A match refreshes the entry.
     ///
-    /// `key` is the whole client id. Without one (or with an empty one) the
-    /// client is balanced as if it were new each time.
+    /// Full backends keep their rank only where they are the table's answer; the
+    /// others come last.
     pub fn route(
         &mut self,
         now: Instant,
-        key: Option<&[u8]>,
+        client: Client<'_>,
         candidates: &[Candidate],
         out: &mut Vec<BackendId>,
     ) {
-        let key = present(key);
         out.clear();
-        if let (Some(table), Some(key)) = (&mut self.table, key) {
-            let home = table.get(now, key);
-            out.extend(home.filter(|&id| candidates.iter().any(|c| c.id == id && c.sticky_ok)));
+        if let (Some(table), Some(key)) = (&mut self.table, client.name()) {
+            let known = table.get(now, key);
+            out.extend(known.and_then(|_| self.reconnects(now, key, candidates)));
+            let known = open(known, candidates).filter(|id| !out.contains(id));
+            out.extend(known);
         }
-        self.balancer.rank(key, candidates, out);
+        self.ranking.rank(client, candidates, out);
+    }
+
+    /// What [`Affinity::route`] would answer now. Nothing changes: no entry is
+    /// refreshed and no turn used up. It copies the state of the balance, so it is not
+    /// meant for every client.
+    #[must_use]
+    pub fn preview(
+        &self,
+        now: Instant,
+        client: Client<'_>,
+        candidates: &[Candidate],
+    ) -> Vec<BackendId> {
+        let mut out = Vec::new();
+        if let (Some(table), Some(key)) = (&self.table, client.name()) {
+            out.extend(self.would_move(now, key, candidates));
+            let known = open(table.peek(now, key), candidates);
+            out.extend(known.filter(|id| !out.contains(id)));
+        }
+        self.ranking.fork().rank(client, candidates, &mut out);
+        out
     }
 
     /// Records the backend that really took the client, and says how that
     /// compares with what the table knew.
     pub fn settle(&mut self, now: Instant, key: Option<&[u8]>, chosen: BackendId) -> Sticky {
-        match (&mut self.table, present(key)) {
-            (Some(table), Some(key)) => table.set(now, key, chosen),
-            _ => Sticky::None,
+        let (Some(table), Some(key)) = (&mut self.table, key.filter(|key| !key.is_empty())) else {
+            return Sticky::None;
+        };
+        let planner = self.planner.as_mut();
+        let kind = planner.and_then(|planner| planner.settles(key, chosen));
+        let sticky = table.set(now, key, chosen);
+        match kind {
+            Some(kind) if sticky == Sticky::Moved => {
+                if kind == Kind::Over {
+                    table.set_home(now, key, chosen);
+                }
+                Sticky::Returned
+            }
+            _ => sticky,
         }
     }
 
@@ -88,7 +122,7 @@ impl Affinity {
     }
 }
 
-/// An empty client id identifies nobody.
-fn present(key: Option<&[u8]>) -> Option<&[u8]> {
-    key.filter(|key| !key.is_empty())
+/// The table's answer, where that backend may still take its clients.
+fn open(answer: Option<BackendId>, candidates: &[Candidate]) -> Option<BackendId> {
+    answer.filter(|&id| candidates.iter().any(|c| c.id == id && c.sticky_ok))
 }

@@ -7,7 +7,7 @@ use arc_swap::ArcSwap;
 
 use super::Backend;
 use super::registry::Registry;
-use crate::affinity::{Affinity, Server, StickTable, Sticky};
+use crate::affinity::{Affinity, Client, Server, StickTable, Sticky};
 use crate::config;
 use crate::metrics::PoolMetrics;
 
@@ -27,7 +27,8 @@ pub struct Pool {
 impl Pool {
     pub(super) fn new(name: &str, config: &config::Pool, registry: &Arc<Registry>) -> Self {
         let backends = backends(name, config, registry);
-        let affinity = Affinity::new(config.balance, config.stick, &servers(&backends));
+        let mut affinity = Affinity::new(config.balance, config.stick, &servers(&backends));
+        affinity.rebalance(config.rebalance);
         Self {
             name: name.to_owned(),
             settings: ArcSwap::from_pointee(config.clone()),
@@ -58,13 +59,13 @@ impl Pool {
     }
 
     /// Where a client belongs: backends in order of preference, none of which is down
-    /// or closed to it. A `key` of `None` is a client that the stick table ignores.
-    pub fn route(&self, now: Instant, key: Option<&[u8]>) -> Vec<Arc<Backend>> {
+    /// or closed to it.
+    pub fn route(&self, now: Instant, client: Client<'_>) -> Vec<Arc<Backend>> {
         let mut ids = Vec::new();
         let mut affinity = self.affinity();
         let backends = self.backends.load();
         let candidates: Vec<_> = backends.iter().map(|b| b.candidate()).collect();
-        affinity.route(now, key, &candidates, &mut ids);
+        affinity.route(now, client, &candidates, &mut ids);
         drop(affinity);
         ids.iter()
             .filter_map(|id| backends.iter().find(|b| b.id == *id))
@@ -81,6 +82,18 @@ impl Pool {
         drop(affinity);
         chosen.metrics().sessions.inc();
         self.metrics.sticky(sticky).inc();
+        sticky
+    }
+
+    /// Records the id that a backend has given to a client that came without one.
+    pub fn learn(&self, now: Instant, id: &[u8], backend: &Backend) -> Sticky {
+        if backend.is_removed() {
+            return Sticky::None;
+        }
+        let sticky = self.affinity().settle(now, Some(id), backend.id);
+        self.metrics
+            .assigned
+            .inc_by((sticky != Sticky::None).into());
         sticky
     }
 
@@ -111,6 +124,7 @@ impl Pool {
         let mut affinity = self.affinity();
         let backends = backends(&self.name, config, &self.registry);
         affinity.reconfigure(config.balance, config.stick, &servers(&backends));
+        affinity.rebalance(config.rebalance);
         self.settings.store(Arc::new(config.clone()));
         let before = self.backends.swap(Arc::new(backends));
         drop(affinity);
@@ -128,7 +142,7 @@ impl Pool {
         self.backends.load().iter().for_each(|b| b.remove());
     }
 
-    fn affinity(&self) -> MutexGuard<'_, Affinity> {
+    pub(super) fn affinity(&self) -> MutexGuard<'_, Affinity> {
         self.affinity.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

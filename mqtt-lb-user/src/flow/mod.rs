@@ -3,11 +3,13 @@
 mod abort;
 mod accept;
 mod answer;
+mod assigned;
 pub mod closer;
 mod dial;
 mod failover;
 mod hold;
 mod live;
+pub mod mover;
 mod record;
 mod relay;
 mod shared;

@@ -15,6 +15,7 @@ use tokio::sync::watch;
 use tracing::debug;
 
 use super::abort;
+use super::assigned::Nameless;
 use super::dial::Reached;
 use super::live::LiveFlow;
 use super::record::Record;
@@ -24,6 +25,7 @@ use super::watch::Watched;
 use crate::backend::Lease;
 use crate::config::{Config, PathKind};
 use crate::datapath::copy::{Exit, Outcome, Pump, Settings};
+use crate::datapath::tcp;
 use crate::datapath::{Departure, Directions, Ends, Entry, Offers, OnPath, Return, Side};
 use crate::session::End;
 
@@ -84,10 +86,17 @@ pub(super) async fn relay(
         record.started(),
     );
     let entered = shared.live.enter(live);
+    let pool = shared.pools.get(&backend.pool);
+    let nameless = pool.filter(|_| routed.client_id.is_empty());
+    let nameless = nameless.map(|pool| Nameless {
+        pool,
+        backend: backend.clone(),
+        live: entered.flow.clone(),
+    });
     let mut flow = Flow {
         dirs: Directions::default(),
         offers,
-        watched: Watched::new(routed.connack, routed.rest, &shared.metrics),
+        watched: Watched::new(routed.connack, routed.rest, nameless, &shared.metrics),
         settings: Settings {
             buffer: config.limits.copy_buffer,
             drain: config.timeouts.drain,
@@ -101,6 +110,9 @@ pub(super) async fn relay(
     let run = flow.run(pump, shared, record).await;
     flow.account();
     record.connack(flow.watched.connack());
+    if let Some(named) = flow.watched.named() {
+        record.named(named);
+    }
     record.bytes(flow.dirs.up.total(), flow.dirs.down.total());
     match run {
         Ok(Run::Over(end)) => Relayed::Over(end),
@@ -172,7 +184,7 @@ impl Flow {
                     let back = tokio::select! {
                         reason = poll_fn(|cx| path.poll_return(cx)) => Ok(reason),
                         _ = self.stop.wait_for(|stop| *stop) => Err(End::Shutdown),
-                        end = self.live.condemned() => Err(end),
+                        end = condemned(&self.live, &ends.client) => Err(end),
                     };
                     path.leave(&ends, &mut self.dirs);
                     let reason = match back {
@@ -269,12 +281,23 @@ impl Flow {
     /// lest it take the cut stream for a whole one. So do both when somebody has ended
     /// the flow.
     fn cut(&self, end: End, client: &impl AsFd, backend: &impl AsFd) {
-        let condemned = matches!(end, End::Killed | End::BackendDown);
+        let condemned = matches!(end, End::Killed | End::BackendDown | End::Rebalanced);
         if condemned || self.dirs.up.owes() {
             abort::reset(backend);
         }
         if condemned || self.dirs.down.owes() {
             abort::reset(client);
+        }
+    }
+}
+
+/// Waits until somebody ends a flow whose bytes only the kernel sees: whether it is idle,
+/// its client's socket knows.
+async fn condemned(live: &LiveFlow, client: &impl AsFd) -> End {
+    loop {
+        let end = live.condemned().await;
+        if !live.is_spared(end, tcp::silence(client).ok()) {
+            return end;
         }
     }
 }

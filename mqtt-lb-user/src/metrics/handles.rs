@@ -8,7 +8,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use super::Metrics;
 use super::labels::{
     BackendErrorLabels, BackendLabels, FailoverLabels, ListenerLabels, PathLabels,
-    PathReasonLabels, RefusedLabels, StickyLabels,
+    PathReasonLabels, PoolLabels, RefusedLabels, StickyLabels,
 };
 use crate::affinity::Sticky;
 use crate::config::PathKind;
@@ -43,9 +43,12 @@ pub struct PoolMetrics {
     pub replayed: Counter,
     /// CONNECTs too long to be kept for another backend.
     pub too_long: Counter,
+    /// Ids given by brokers that the stick table learned.
+    pub assigned: Counter,
     hit: Counter,
     new: Counter,
     moved: Counter,
+    returned: Counter,
     none: Counter,
 }
 
@@ -56,6 +59,7 @@ impl PoolMetrics {
             Sticky::Hit => &self.hit,
             Sticky::New => &self.new,
             Sticky::Moved => &self.moved,
+            Sticky::Returned => &self.returned,
             Sticky::None => &self.none,
         }
     }
@@ -148,12 +152,17 @@ impl Metrics {
             };
             self.failover.get_or_create_owned(&labels)
         };
+        let labels = PoolLabels {
+            pool: name.to_owned(),
+        };
         PoolMetrics {
+            assigned: self.assigned.get_or_create_owned(&labels),
             replayed: failover("replayed"),
             too_long: failover("too_long"),
             hit: counter(Sticky::Hit),
             new: counter(Sticky::New),
             moved: counter(Sticky::Moved),
+            returned: counter(Sticky::Returned),
             none: counter(Sticky::None),
         }
     }
@@ -202,6 +211,7 @@ pub fn sticky_name(sticky: Sticky) -> &'static str {
         Sticky::Hit => "hit",
         Sticky::New => "new",
         Sticky::Moved => "moved",
+        Sticky::Returned => "returned",
         Sticky::None => "none",
     }
 }
