@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::queue::{Queue, Waiting};
 use super::{Backend, Lease};
+use crate::affinity::BackendId;
 
 /// What a pool has for a client.
 pub struct Admission {
@@ -30,59 +31,65 @@ pub enum Place {
 
 impl Admission {
     /// Takes the best place there is now, or one in the line. `order` is the ranking,
-    /// led by the stick table's answer if `sticky`; `size` is the queue's, if there is
-    /// one.
+    /// `own` the stick table's answer in it; `size` is the queue's, if there is one.
     pub(super) fn new(
         order: Vec<Arc<Backend>>,
-        sticky: bool,
+        own: Option<BackendId>,
         queue: &Arc<Queue>,
         size: Option<usize>,
     ) -> Self {
         if order.is_empty() {
-            return Self {
-                place: Place::Nobody,
-                others: order,
-                displaced: false,
-            };
+            return Self::without(Place::Nobody, order);
         }
         // Whoever is known waits for its own backend, others for the first free place.
-        let choices = if sticky && size.is_some() {
-            1
-        } else {
-            order.len()
-        };
-        if let Some((at, lease)) = reserve(&order[..choices], queue) {
-            return Self::reserved(order, at, lease, sticky);
+        let behind = place_of(&order, own.filter(|_| size.is_some())).map(|at| at + 1);
+        let choices = &order[..behind.unwrap_or(order.len())];
+        if let Some((at, lease)) = reserve(choices, queue) {
+            return Self::reserved(order, at, lease, own);
         }
-        let own = sticky.then(|| order[0].id);
-        let place = size.and_then(|size| queue.join(own, size));
-        Self {
-            place: place.map_or(Place::Full, Place::Waiting),
-            others: order,
-            displaced: false,
-        }
+        let waiting = size.and_then(|size| queue.join(own, size));
+        Self::without(waiting.map_or(Place::Full, Place::Waiting), order)
     }
 
     /// The best place there is now, for a client that has waited in vain.
-    pub(super) fn after_waiting(order: Vec<Arc<Backend>>, sticky: bool, queue: &Queue) -> Self {
+    pub(super) fn after_waiting(
+        order: Vec<Arc<Backend>>,
+        own: Option<BackendId>,
+        queue: &Queue,
+    ) -> Self {
         match reserve(&order, queue) {
-            Some((at, lease)) => Self::reserved(order, at, lease, sticky),
-            None => Self {
-                place: Place::Full,
-                others: order,
-                displaced: false,
-            },
+            Some((at, lease)) => Self::reserved(order, at, lease, own),
+            None if order.is_empty() => Self::without(Place::Nobody, order),
+            None => Self::without(Place::Full, order),
         }
     }
 
-    fn reserved(mut order: Vec<Arc<Backend>>, at: usize, lease: Lease, sticky: bool) -> Self {
+    fn reserved(
+        mut order: Vec<Arc<Backend>>,
+        at: usize,
+        lease: Lease,
+        own: Option<BackendId>,
+    ) -> Self {
+        let displaced = place_of(&order, own).is_some_and(|own| own < at);
         order.remove(at);
         Self {
             place: Place::Reserved(lease),
             others: order,
-            displaced: sticky && at > 0,
+            displaced,
         }
     }
+
+    fn without(place: Place, others: Vec<Arc<Backend>>) -> Self {
+        Self {
+            place,
+            others,
+            displaced: false,
+        }
+    }
+}
+
+fn place_of(order: &[Arc<Backend>], id: Option<BackendId>) -> Option<usize> {
+    order.iter().position(|backend| Some(backend.id) == id)
 }
 
 /// A place on the first of these that has one which nobody waits for.

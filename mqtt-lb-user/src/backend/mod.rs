@@ -12,6 +12,7 @@ pub mod health;
 mod line;
 mod load;
 pub mod monitor;
+mod moves;
 mod node;
 mod pool;
 mod pools;
@@ -23,6 +24,7 @@ mod state;
 pub mod sweep;
 
 pub use admission::{Admission, Place};
+pub use moves::Moves;
 pub use node::{Backend, Lease};
 pub use pool::Pool;
 pub use pools::Pools;

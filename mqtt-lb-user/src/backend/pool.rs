@@ -9,7 +9,7 @@ use super::Backend;
 use super::admission::Admission;
 use super::queue::Queue;
 use super::registry::Registry;
-use crate::affinity::{Affinity, BackendId, Client, Policy, Server, StickTable, Sticky};
+use crate::affinity::{Affinity, BackendId, Candidate, Client, Policy, Server, StickTable, Sticky};
 use crate::config;
 use crate::metrics::PoolMetrics;
 
@@ -33,7 +33,8 @@ impl Pool {
         let queue = Arc::new(Queue::new(registry.metrics.queue(name)));
         let backends = backends(name, config, &queue, registry);
         queue.set_members(&backends);
-        let affinity = Affinity::new(policy(config), config.stick, &servers(&backends));
+        let mut affinity = Affinity::new(policy(config), config.stick, &servers(&backends));
+        affinity.rebalance(config.rebalance);
         Self {
             name: name.to_owned(),
             settings: ArcSwap::from_pointee(config.clone()),
@@ -86,18 +87,22 @@ impl Pool {
         &self,
         now: Instant,
         client: Client<'_>,
-        find: impl FnOnce(Vec<Arc<Backend>>, bool) -> Admission,
+        find: impl FnOnce(Vec<Arc<Backend>>, Option<BackendId>) -> Admission,
     ) -> Admission {
         let mut ids = Vec::new();
         let mut affinity = self.affinity();
         let backends = self.backends.load();
-        let slow_start = self.settings.load().slow_start;
-        let candidate = |backend: &Arc<Backend>| backend.candidate(now, slow_start);
-        let candidates: Vec<_> = backends.iter().map(candidate).collect();
+        let candidates = self.candidates(now, &backends);
         let answer = affinity.route(now, client, &candidates, &mut ids);
         let find_backend = |id: &BackendId| backends.iter().find(|b| b.id == *id).cloned();
         let order = ids.iter().filter_map(find_backend).collect();
-        find(order, answer.is_some())
+        find(order, answer)
+    }
+
+    pub(super) fn candidates(&self, now: Instant, backends: &[Arc<Backend>]) -> Vec<Candidate> {
+        let slow_start = self.settings.load().slow_start;
+        let candidate = |backend: &Arc<Backend>| backend.candidate(now, slow_start);
+        backends.iter().map(candidate).collect()
     }
 
     /// Records which backend took the client of [`Pool::admit`], and counts the session
@@ -165,6 +170,7 @@ impl Pool {
         let mut affinity = self.affinity();
         let backends = backends(&self.name, config, &self.queue, &self.registry);
         affinity.reconfigure(policy(config), config.stick, &servers(&backends));
+        affinity.rebalance(config.rebalance);
         self.settings.store(Arc::new(config.clone()));
         let before = self.backends.swap(Arc::new(backends));
         let after = self.backends.load();
@@ -186,7 +192,7 @@ impl Pool {
         self.queue.dissolve();
     }
 
-    fn affinity(&self) -> MutexGuard<'_, Affinity> {
+    pub(super) fn affinity(&self) -> MutexGuard<'_, Affinity> {
         self.affinity.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
