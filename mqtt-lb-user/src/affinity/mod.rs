@@ -7,12 +7,16 @@
 //! backends.
 
 pub mod balance;
+mod fields;
+mod key;
 mod route;
 pub mod table;
 
 use std::net::{IpAddr, SocketAddr};
 
 pub use balance::{Balancer, Policy};
+pub use fields::Fields;
+pub use key::Key;
 pub use route::Affinity;
 pub use table::{Cursor, Row, Share, StickTable};
 

@@ -7,7 +7,7 @@ use arc_swap::ArcSwap;
 
 use super::Backend;
 use super::registry::Registry;
-use crate::affinity::{Affinity, Client, Server, StickTable, Sticky};
+use crate::affinity::{Affinity, Client, Fields, Key, Server, StickTable, Sticky};
 use crate::config;
 use crate::metrics::PoolMetrics;
 
@@ -57,6 +57,13 @@ impl Pool {
             .cloned()
     }
 
+    /// What a client is known by here; `None` when the pool rejects it for having no
+    /// key.
+    pub fn key(&self, client: &Fields<'_>) -> Option<Key> {
+        let settings = self.settings.load();
+        Key::of(&settings.key, settings.empty_client_id, client)
+    }
+
     /// Where a client belongs: backends in order of preference, none of which is down
     /// or closed to it.
     pub fn route(&self, now: Instant, client: Client<'_>) -> Vec<Arc<Backend>> {
@@ -84,24 +91,29 @@ impl Pool {
         sticky
     }
 
-    /// Records the id that a backend has given to a client that came without one.
-    pub fn learn(&self, now: Instant, id: &[u8], backend: &Backend) -> Sticky {
+    /// Records the id that a backend has given to a client that came without one;
+    /// `None` where clients are not known by their ids.
+    pub fn learn(&self, now: Instant, id: &[u8], backend: &Backend) -> Option<Sticky> {
+        let key = Key::of_client_id(&self.settings.load().key, id)?;
         if backend.is_removed() {
-            return Sticky::None;
+            return Some(Sticky::None);
         }
-        let sticky = self.affinity().settle(now, Some(id), backend.id);
+        let sticky = self.affinity().settle(now, Some(&key), backend.id);
         self.metrics
             .assigned
             .inc_by((sticky != Sticky::None).into());
-        sticky
+        Some(sticky)
     }
 
-    /// Records where a client is that was there before this process. An entry that
-    /// exists is newer.
-    pub fn restore(&self, now: Instant, key: &[u8], backend: &Backend) {
+    /// Records where a client is that was there before this process, where clients are
+    /// known by their ids. An entry that exists is newer.
+    pub fn restore(&self, now: Instant, id: &[u8], backend: &Backend) {
+        let Some(key) = Key::of_client_id(&self.settings.load().key, id) else {
+            return;
+        };
         self.with_table(|table| {
-            if table.entry(now, key).is_none() {
-                table.set(now, key, backend.id);
+            if table.entry(now, &key).is_none() {
+                table.set(now, &key, backend.id);
             }
         });
     }
@@ -123,6 +135,9 @@ impl Pool {
         let mut affinity = self.affinity();
         let backends = backends(&self.name, config, &self.registry);
         affinity.reconfigure(config.balance, config.stick, &servers(&backends));
+        if self.settings.load().key != config.key {
+            self.forget(&mut affinity);
+        }
         self.settings.store(Arc::new(config.clone()));
         let before = self.backends.swap(Arc::new(backends));
         drop(affinity);
@@ -133,6 +148,17 @@ impl Pool {
             .for_each(|gone| gone.remove());
         drop((before, after));
         self.registry.changed();
+    }
+
+    /// Empties the table: its keys are of another kind than those to come.
+    fn forget(&self, affinity: &mut Affinity) {
+        let forgotten = affinity.table_mut().map_or(0, StickTable::clear);
+        if forgotten > 0 {
+            tracing::warn!(
+                "pool {}: its key has changed; {forgotten} entries of its stick table are gone",
+                self.name
+            );
+        }
     }
 
     /// The pool left the configuration.

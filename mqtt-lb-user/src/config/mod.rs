@@ -11,16 +11,19 @@ mod error;
 mod file;
 mod flags;
 mod health;
+mod key;
 mod limits;
 mod listener;
 mod log;
 mod marked_down;
 mod origin;
+mod pattern;
 mod pool;
 mod section;
 mod splice;
 mod stick;
 mod syntax;
+mod template;
 pub mod units;
 mod value;
 
@@ -34,14 +37,17 @@ pub use error::ConfigError;
 pub use file::{load, parse};
 pub use flags::{BackendFlag, Flags, from_flags};
 pub use health::{CheckKind, Health};
+pub use key::{KeyField, KeySpec};
 pub use limits::{Limits, Timeouts};
 pub use listener::Listener;
 pub use log::{Log, LogFormat};
 pub use marked_down::MarkedDown;
 pub use origin::Origin;
+pub use pattern::Pattern;
 pub use pool::{Balance, EmptyClientId, Pool, ProxyProtocol};
 pub use splice::{Attach, Splice, parse_pin};
 pub use stick::Stick;
+pub use template::{Part, Template};
 pub use value::{parse_address, parse_socket_path};
 
 /// Where the unix admin socket is when the configuration does not say.

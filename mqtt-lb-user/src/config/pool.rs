@@ -6,6 +6,7 @@ use toml::de::DeValue;
 use super::backend::Backend;
 use super::clash::Addresses;
 use super::health::Health;
+use super::key::KeySpec;
 use super::marked_down::MarkedDown;
 use super::section::{Place, Section};
 use super::stick::Stick;
@@ -23,7 +24,9 @@ pub struct Pool {
     pub balance: Balance,
     /// The stick table; `None` when the pool has none.
     pub stick: Option<Stick>,
-    /// What happens to clients with an empty client id.
+    /// What a client is known by.
+    pub key: KeySpec,
+    /// What happens to clients with an empty key.
     pub empty_client_id: EmptyClientId,
     /// Which PROXY protocol header the backends get.
     pub proxy_protocol: ProxyProtocol,
@@ -54,7 +57,7 @@ pub enum Balance {
     Hash,
 }
 
-/// What happens to clients with an empty client id.
+/// What happens to clients with an empty key: an empty client id, or no such field.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 #[value(rename_all = "lower")]
 pub enum EmptyClientId {
@@ -84,6 +87,7 @@ impl Default for Pool {
         Self {
             balance: Balance::RoundRobin,
             stick: None,
+            key: KeySpec::default(),
             empty_client_id: EmptyClientId::Balance,
             proxy_protocol: ProxyProtocol::Off,
             failover_codes: FAILOVER_CODES.to_vec(),
@@ -111,6 +115,7 @@ impl Pool {
         let pool = Self {
             balance: section.or("balance", default.balance, choice),
             stick: section.section("stick").map(Stick::read),
+            key: section.section("key").map_or(default.key, KeySpec::read),
             empty_client_id: section.or("empty_client_id", default.empty_client_id, choice),
             proxy_protocol: section.or("proxy_protocol", default.proxy_protocol, choice),
             failover_codes: section.or("failover_codes", default.failover_codes, read_codes),

@@ -30,7 +30,7 @@ pub use shared::{Listener, Shared};
 pub use spliced::adopt;
 
 use crate::session::End;
-use dial::{Dialer, Key};
+use dial::Dialer;
 use record::Record;
 use relay::{Relayed, Routed};
 use shared::{Open, Pending};
@@ -125,7 +125,7 @@ async fn arrive(
     let sniffed = sniff::connect(stream, &config.limits, deadline).await;
     let sniffed = sniffed.map_err(|fault| refuse(&fault, peer, listener))?;
     record.sniffed(&sniffed);
-    let key = Key::of(&sniffed, pool.settings().empty_client_id, peer).ok_or_else(|| {
+    let key = pool.key(&sniffed.fields(peer.ip())).ok_or_else(|| {
         listener.metrics.refused("empty_client_id");
         End::Refused("empty_client_id")
     })?;
