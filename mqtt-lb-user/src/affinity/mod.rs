@@ -9,6 +9,8 @@
 pub mod balance;
 mod fields;
 mod key;
+mod moving;
+pub mod rebalance;
 mod route;
 pub mod table;
 

@@ -39,6 +39,7 @@ fn config(backends: &str) -> config::Pool {
             nopurge: false,
         }),
         key: Default::default(),
+        rebalance: None,
         empty_client_id: EmptyClientId::Balance,
         proxy_protocol: ProxyProtocol::Off,
         failover_codes: Vec::new(),

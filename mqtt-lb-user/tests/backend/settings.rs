@@ -27,6 +27,7 @@ pub fn pool(health: Option<Health>, backends: &[(&str, SocketAddr)]) -> Pool {
         balance: Balance::RoundRobin,
         stick: None,
         key: Default::default(),
+        rebalance: None,
         empty_client_id: EmptyClientId::Balance,
         proxy_protocol: ProxyProtocol::V2,
         failover_codes: Vec::new(),
