@@ -16,5 +16,6 @@ pub mod escape;
 pub mod flow;
 pub mod logging;
 pub mod metrics;
+pub mod persist;
 pub mod server;
 pub mod session;

@@ -8,6 +8,7 @@ use super::clash::Addresses;
 use super::health::Health;
 use super::marked_down::MarkedDown;
 use super::section::{Place, Section};
+use super::snapshot::Snapshot;
 use super::stick::Stick;
 use super::value::{Read, choice, expected, integer};
 
@@ -23,6 +24,8 @@ pub struct Pool {
     pub balance: Balance,
     /// The stick table; `None` when the pool has none.
     pub stick: Option<Stick>,
+    /// Where the stick table is kept for the next process.
+    pub snapshot: Snapshot,
     /// What happens to clients with an empty client id.
     pub empty_client_id: EmptyClientId,
     /// Which PROXY protocol header the backends get.
@@ -84,6 +87,7 @@ impl Default for Pool {
         Self {
             balance: Balance::RoundRobin,
             stick: None,
+            snapshot: Snapshot::default(),
             empty_client_id: EmptyClientId::Balance,
             proxy_protocol: ProxyProtocol::Off,
             failover_codes: FAILOVER_CODES.to_vec(),
@@ -108,9 +112,10 @@ impl Pool {
                 "no backend: add [[pool.{name}.backend]] with name and address"
             ));
         }
-        let pool = Self {
+        let mut pool = Self {
             balance: section.or("balance", default.balance, choice),
-            stick: section.section("stick").map(Stick::read),
+            stick: None,
+            snapshot: Snapshot::default(),
             empty_client_id: section.or("empty_client_id", default.empty_client_id, choice),
             proxy_protocol: section.or("proxy_protocol", default.proxy_protocol, choice),
             failover_codes: section.or("failover_codes", default.failover_codes, read_codes),
@@ -122,6 +127,11 @@ impl Pool {
                 .map_or(default.on_marked_down, MarkedDown::read),
             backends: Backend::read_list(backends, name, addresses),
         };
+        if let Some(mut stick) = section.section("stick") {
+            pool.stick = Some(Stick::read(&mut stick));
+            pool.snapshot = Snapshot::read(&mut stick, name, addresses);
+            stick.finish();
+        }
         section.finish();
         pool
     }
