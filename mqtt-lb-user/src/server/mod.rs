@@ -19,7 +19,7 @@ use tracing::{info, warn};
 use crate::admin::{self, Phase};
 use crate::backend::{Pools, monitor, sweep};
 use crate::config::{Config, Origin};
-use crate::flow::{Listener, Shared, closer};
+use crate::flow::{Listener, Shared, closer, mover};
 use crate::logging;
 use crate::metrics::Metrics;
 use crate::persist::{self, Keeper};
@@ -83,6 +83,7 @@ async fn control(config: Config, source: Option<Origin>) -> anyhow::Result<()> {
     let context = Arc::new(context);
 
     tokio::spawn(closer::follow_health(shared.clone()));
+    tokio::spawn(mover::run(shared.clone()));
     tokio::spawn(sweep::run(pools.clone()));
     tokio::spawn(monitor::run(pools.clone()));
     let mut servers = tokio::task::JoinSet::new();

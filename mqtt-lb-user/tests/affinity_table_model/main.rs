@@ -159,7 +159,7 @@ proptest! {
             prop_assert_eq!(table.evictions(), reference.evictions);
             prop_assert_eq!(table.capacity(), reference.stick.size);
             if table.len() == expected.len() {
-                let shares = table.shares().map(|s| (s.backend, (s.entries, s.homes)));
+                let shares = table.shares().map(|s| (s.backend, (s.entries, s.homes, s.away)));
                 prop_assert_eq!(shares.collect::<BTreeMap<_, _>>(), reference.shares());
             }
             prop_assert!((expected.len()..=table.capacity()).contains(&table.len()));

@@ -88,12 +88,14 @@ impl Reference {
         before - self.entries.len()
     }
 
-    /// Entries and homes by backend.
-    pub fn shares(&self) -> BTreeMap<BackendId, (u32, u32)> {
+    /// Entries, homes, and homes of entries that are away, by backend.
+    pub fn shares(&self) -> BTreeMap<BackendId, (u32, u32, u32)> {
         let mut shares = BTreeMap::new();
         for entry in &self.entries {
-            shares.entry(entry.backend).or_insert((0, 0)).0 += 1;
-            shares.entry(entry.home).or_insert((0, 0)).1 += 1;
+            shares.entry(entry.backend).or_insert((0, 0, 0)).0 += 1;
+            let home = shares.entry(entry.home).or_insert((0, 0, 0));
+            home.1 += 1;
+            home.2 += u32::from(entry.home != entry.backend);
         }
         shares
     }
