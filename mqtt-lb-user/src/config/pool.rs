@@ -10,6 +10,7 @@ use super::key::KeySpec;
 use super::marked_down::MarkedDown;
 use super::rebalance::Rebalance;
 use super::section::{Place, Section};
+use super::snapshot::Snapshot;
 use super::stick::Stick;
 use super::value::{Read, choice, expected, integer};
 
@@ -27,6 +28,8 @@ pub struct Pool {
     pub stick: Option<Stick>,
     /// What a client is known by.
     pub key: KeySpec,
+    /// Where the stick table is kept for the next process.
+    pub snapshot: Snapshot,
     /// How ids of the table go home and over; `None`: never.
     pub rebalance: Option<Rebalance>,
     /// What happens to clients with an empty key.
@@ -91,6 +94,7 @@ impl Default for Pool {
             balance: Balance::RoundRobin,
             stick: None,
             key: KeySpec::default(),
+            snapshot: Snapshot::default(),
             rebalance: None,
             empty_client_id: EmptyClientId::Balance,
             proxy_protocol: ProxyProtocol::Off,
@@ -122,10 +126,11 @@ impl Pool {
                 "no backend: add [[pool.{name}.backend]] with name and address"
             ));
         }
-        let pool = Self {
+        let mut pool = Self {
             balance: section.or("balance", default.balance, choice),
-            stick: section.section("stick").map(Stick::read),
             key: section.section("key").map_or(default.key, KeySpec::read),
+            stick: None,
+            snapshot: Snapshot::default(),
             rebalance: section.section("rebalance").map(Rebalance::read),
             empty_client_id: section.or("empty_client_id", default.empty_client_id, choice),
             proxy_protocol: section.or("proxy_protocol", default.proxy_protocol, choice),
@@ -138,6 +143,11 @@ impl Pool {
                 .map_or(default.on_marked_down, MarkedDown::read),
             backends: Backend::read_list(backends, name, addresses),
         };
+        if let Some(mut stick) = section.section("stick") {
+            pool.stick = Some(Stick::read(&mut stick));
+            pool.snapshot = Snapshot::read(&mut stick, name, addresses);
+            stick.finish();
+        }
         section.finish();
         pool
     }

@@ -34,6 +34,7 @@ pub fn pool(health: Option<Health>, backends: &[(&str, SocketAddr)]) -> Pool {
         health,
         on_marked_down: Default::default(),
         backends: backends.iter().map(backend).collect(),
+        ..Pool::default()
     }
 }
 
