@@ -136,13 +136,21 @@ impl Pool {
         let mut affinity = self.affinity();
         let backends = backends(&self.name, config, &self.registry);
         affinity.reconfigure(config.balance, config.stick, &servers(&backends));
-        if self.settings.load().key != config.key {
-            self.forget(&mut affinity);
-        }
+        // Its keys would be of another kind than those to come.
+        let other_key = self.settings.load().key != config.key;
+        let table = affinity.table_mut().filter(|_| other_key);
+        let forgotten = table.map(StickTable::clear);
         affinity.rebalance(config.rebalance);
         self.settings.store(Arc::new(config.clone()));
         let before = self.backends.swap(Arc::new(backends));
         drop(affinity);
+        if let Some(entries) = forgotten.filter(|entries| !entries.is_empty()) {
+            tracing::warn!(
+                "pool {}: its key has changed; the {} entries of its stick table are gone",
+                self.name,
+                entries.len()
+            );
+        }
         let after = self.backends.load();
         before
             .iter()
@@ -150,17 +158,6 @@ impl Pool {
             .for_each(|gone| gone.remove());
         drop((before, after));
         self.registry.changed();
-    }
-
-    /// Empties the table: its keys are of another kind than those to come.
-    fn forget(&self, affinity: &mut Affinity) {
-        let forgotten = affinity.table_mut().map_or(0, StickTable::clear);
-        if forgotten > 0 {
-            tracing::warn!(
-                "pool {}: its key has changed; {forgotten} entries of its stick table are gone",
-                self.name
-            );
-        }
     }
 
     /// The pool left the configuration.
