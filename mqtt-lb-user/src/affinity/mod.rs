@@ -7,17 +7,22 @@
 //! backends.
 
 pub mod balance;
+mod fields;
+mod key;
 mod moving;
 pub mod rebalance;
 mod route;
 pub mod slow_start;
+pub mod snapshot;
 pub mod table;
 
 use std::net::{IpAddr, SocketAddr};
 
 pub use balance::{Balancer, Policy};
+pub use fields::Fields;
+pub use key::Key;
 pub use route::Affinity;
-pub use table::{Cursor, Row, Share, StickTable};
+pub use table::{Batch, Cursor, Former, Moment, Room, Row, Share, StickTable};
 
 /// A backend's number: stable per pool and name for the life of the process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -9,7 +9,9 @@ use super::Backend;
 use super::admission::Admission;
 use super::queue::Queue;
 use super::registry::Registry;
-use crate::affinity::{Affinity, BackendId, Candidate, Client, Policy, Server, StickTable, Sticky};
+use crate::affinity::{
+    Affinity, BackendId, Candidate, Client, Fields, Key, Policy, Server, StickTable, Sticky,
+};
 use crate::config;
 use crate::metrics::PoolMetrics;
 
@@ -65,21 +67,28 @@ impl Pool {
             .cloned()
     }
 
+    /// What a client is known by here; `None` when the pool rejects it for having no
+    /// key.
+    pub fn key(&self, client: &Fields<'_>) -> Option<Key> {
+        let settings = self.settings.load();
+        Key::of(&settings.key, settings.empty_client_id, client)
+    }
+
     /// Finds a client the best place there is now, on one of the backends that are
     /// neither down nor closed to it, or one in the line of those who wait. Whoever gets
     /// a place has it from here on: two clients never see the same one free.
     pub fn admit(&self, now: Instant, client: Client<'_>) -> Admission {
         let size = self.settings.load().queue.map(|queue| queue.size);
-        self.place(now, client, |order, sticky| {
-            Admission::new(order, sticky, &self.queue, size)
+        self.place(now, client, |order, own| {
+            Admission::new(order, own, &self.queue, size)
         })
     }
 
     /// The same for a client that has waited in vain: it waits no more, and if its own
     /// backend is still full it goes to another one.
     pub fn admit_now(&self, now: Instant, client: Client<'_>) -> Admission {
-        self.place(now, client, |order, sticky| {
-            Admission::after_waiting(order, sticky, &self.queue)
+        self.place(now, client, |order, own| {
+            Admission::after_waiting(order, own, &self.queue)
         })
     }
 
@@ -131,24 +140,29 @@ impl Pool {
         self.affinity().reweigh(&servers(&self.backends.load()));
     }
 
-    /// Records the id that a backend has given to a client that came without one.
-    pub fn learn(&self, now: Instant, id: &[u8], backend: &Backend) -> Sticky {
+    /// Records the id that a backend has given to a client that came without one;
+    /// `None` where clients are not known by their ids.
+    pub fn learn(&self, now: Instant, id: &[u8], backend: &Backend) -> Option<Sticky> {
+        let key = Key::of_client_id(&self.settings.load().key, id)?;
         if backend.is_removed() {
-            return Sticky::None;
+            return Some(Sticky::None);
         }
-        let sticky = self.affinity().settle(now, Some(id), backend.id);
+        let sticky = self.affinity().settle(now, Some(&key), backend.id);
         self.metrics
             .assigned
             .inc_by((sticky != Sticky::None).into());
-        sticky
+        Some(sticky)
     }
 
-    /// Records where a client is that was there before this process. An entry that
-    /// exists is newer.
-    pub fn restore(&self, now: Instant, key: &[u8], backend: &Backend) {
+    /// Records where a client is that was there before this process, where clients are
+    /// known by their ids. An entry that exists is newer.
+    pub fn restore(&self, now: Instant, id: &[u8], backend: &Backend) {
+        let Some(key) = Key::of_client_id(&self.settings.load().key, id) else {
+            return;
+        };
         self.with_table(|table| {
-            if table.entry(now, key).is_none() {
-                table.set(now, key, backend.id);
+            if table.entry(now, &key).is_none() {
+                table.set(now, &key, backend.id);
             }
         });
     }
@@ -170,6 +184,10 @@ impl Pool {
         let mut affinity = self.affinity();
         let backends = backends(&self.name, config, &self.queue, &self.registry);
         affinity.reconfigure(policy(config), config.stick, &servers(&backends));
+        // Its keys would be of another kind than those to come.
+        let other_key = self.settings.load().key != config.key;
+        let table = affinity.table_mut().filter(|_| other_key);
+        let forgotten = table.map(StickTable::clear);
         affinity.rebalance(config.rebalance);
         self.settings.store(Arc::new(config.clone()));
         let before = self.backends.swap(Arc::new(backends));
@@ -177,6 +195,13 @@ impl Pool {
         let now = Instant::now();
         missing(&after, &before).for_each(|new| new.rise(now));
         drop(affinity);
+        if let Some(entries) = forgotten.filter(|entries| !entries.is_empty()) {
+            tracing::warn!(
+                "pool {}: its key has changed; the {} entries of its stick table are gone",
+                self.name,
+                entries.len()
+            );
+        }
         missing(&before, &after).for_each(|gone| gone.remove());
         if config.queue.is_none() {
             self.queue.dissolve();

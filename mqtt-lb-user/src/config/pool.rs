@@ -8,10 +8,12 @@ use toml::de::DeValue;
 use super::backend::Backend;
 use super::clash::Addresses;
 use super::health::Health;
+use super::key::KeySpec;
 use super::marked_down::MarkedDown;
 use super::queue::Queue;
 use super::rebalance::Rebalance;
 use super::section::{Place, Section};
+use super::snapshot::Snapshot;
 use super::stick::Stick;
 use super::value::{Read, choice, duration, expected, integer, or_off};
 
@@ -35,9 +37,13 @@ pub struct Pool {
     pub queue: Option<Queue>,
     /// The stick table; `None` when the pool has none.
     pub stick: Option<Stick>,
+    /// What a client is known by.
+    pub key: KeySpec,
+    /// Where the stick table is kept for the next process.
+    pub snapshot: Snapshot,
     /// How ids of the table go home and over; `None`: never.
     pub rebalance: Option<Rebalance>,
-    /// What happens to clients with an empty client id.
+    /// What happens to clients with an empty key.
     pub empty_client_id: EmptyClientId,
     /// Which PROXY protocol header the backends get.
     pub proxy_protocol: ProxyProtocol,
@@ -68,7 +74,7 @@ pub enum Balance {
     Hash,
 }
 
-/// What happens to clients with an empty client id.
+/// What happens to clients with an empty key: an empty client id, or no such field.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 #[value(rename_all = "lower")]
 pub enum EmptyClientId {
@@ -101,6 +107,8 @@ impl Default for Pool {
             slow_start: Duration::ZERO,
             queue: None,
             stick: None,
+            key: KeySpec::default(),
+            snapshot: Snapshot::default(),
             rebalance: None,
             empty_client_id: EmptyClientId::Balance,
             proxy_protocol: ProxyProtocol::Off,
@@ -132,7 +140,7 @@ impl Pool {
                 "no backend: add [[pool.{name}.backend]] with name and address"
             ));
         }
-        let pool = Self {
+        let mut pool = Self {
             balance: section.or("balance", default.balance, choice),
             bounded_load: section.or(
                 "bounded_load",
@@ -145,7 +153,9 @@ impl Pool {
                 duration(Duration::ZERO..=Duration::from_secs(86_400)),
             ),
             queue: section.section("queue").map(Queue::read),
-            stick: section.section("stick").map(Stick::read),
+            key: section.section("key").map_or(default.key, KeySpec::read),
+            stick: None,
+            snapshot: Snapshot::default(),
             rebalance: section.section("rebalance").map(Rebalance::read),
             empty_client_id: section.or("empty_client_id", default.empty_client_id, choice),
             proxy_protocol: section.or("proxy_protocol", default.proxy_protocol, choice),
@@ -158,6 +168,11 @@ impl Pool {
                 .map_or(default.on_marked_down, MarkedDown::read),
             backends: Backend::read_list(backends, name, addresses),
         };
+        if let Some(mut stick) = section.section("stick") {
+            pool.stick = Some(Stick::read(&mut stick));
+            pool.snapshot = Snapshot::read(&mut stick, name, addresses);
+            stick.finish();
+        }
         section.finish();
         pool
     }

@@ -12,51 +12,9 @@ use tracing::warn;
 
 use super::admit::Admitted;
 use super::sniff::Sniffed;
-use crate::affinity::Client;
 use crate::backend::{Backend, Lease, Pool, dial, proxy};
-use crate::config::{EmptyClientId, Timeouts};
+use crate::config::Timeouts;
 use crate::datapath::{Offers, Paths, Route};
-
-/// What a client is routed by.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Key {
-    /// Its client id, or its source address in place of an empty one.
-    Stick(Vec<u8>),
-    /// Nothing: it is balanced anew each time.
-    None,
-}
-
-impl Key {
-    /// The key of a client; `None` when the pool rejects empty client ids.
-    pub(super) fn of(sniffed: &Sniffed, empty: EmptyClientId, peer: SocketAddr) -> Option<Self> {
-        let id = sniffed.connect().client_id();
-        if !id.is_empty() {
-            return Some(Self::Stick(id.to_vec()));
-        }
-        match empty {
-            EmptyClientId::Balance => Some(Self::None),
-            // The NUL, which MQTT forbids in a client id, keeps the two kinds apart.
-            EmptyClientId::Source => Some(Self::Stick(format!("\0{}", peer.ip()).into_bytes())),
-            EmptyClientId::Reject => None,
-        }
-    }
-
-    /// What the client is routed by.
-    pub(super) fn client(&self, peer: SocketAddr) -> Client<'_> {
-        Client {
-            key: self.bytes(),
-            source: peer.ip(),
-        }
-    }
-
-    /// The key for the stick table and the balance.
-    pub(super) fn bytes(&self) -> Option<&[u8]> {
-        match self {
-            Self::Stick(key) => Some(key),
-            Self::None => None,
-        }
-    }
-}
 
 /// A backend that a CONNECT has been written to.
 pub(super) struct Reached {

@@ -33,7 +33,7 @@ pub use spliced::adopt;
 
 use crate::session::End;
 use admit::Denied;
-use dial::{Dialer, Key};
+use dial::Dialer;
 use record::Record;
 use relay::{Relayed, Routed};
 use shared::{Open, Pending};
@@ -140,12 +140,12 @@ async fn arrive(
     let sniffed = sniff::connect(stream, &config.limits, deadline).await;
     let sniffed = sniffed.map_err(|fault| refuse(&fault, peer, listener))?;
     record.sniffed(&sniffed);
-    let key = Key::of(&sniffed, pool.settings().empty_client_id, peer).ok_or_else(|| {
+    let key = pool.key(&sniffed.fields(peer.ip())).ok_or_else(|| {
         listener.metrics.refused("empty_client_id");
         End::Refused("empty_client_id")
     })?;
     let mut rest = sniffed.rest(deadline, pending);
-    let admitted = admit::admit(&pool, key.client(peer), stream).await;
+    let admitted = admit::admit(&pool, key.client(peer.ip()), stream).await;
     let admitted = admitted.map_err(|denied| deny(denied, peer, listener))?;
     record.admitted();
     if let Some(rest) = &mut rest {

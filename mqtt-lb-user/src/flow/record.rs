@@ -98,7 +98,7 @@ impl Record {
     /// The backend has given the client an id.
     pub(super) fn named(&mut self, named: &Named) {
         self.session.client_id = Some(named.id.clone());
-        self.session.sticky = Some(named.sticky);
+        self.session.sticky = named.sticky.or(self.session.sticky);
     }
 
     /// The flow is on this path now.

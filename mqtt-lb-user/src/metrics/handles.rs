@@ -11,6 +11,7 @@ use super::labels::{
     BackendErrorLabels, BackendLabels, FailoverLabels, ListenerLabels, PathLabels,
     PathReasonLabels, PoolLabels, QueueLabels, RefusedLabels, StickyLabels,
 };
+use super::snapshots::{SnapshotMetrics, Snapshots};
 use crate::affinity::Sticky;
 use crate::config::PathKind;
 
@@ -51,9 +52,16 @@ pub struct PoolMetrics {
     moved: Counter,
     returned: Counter,
     none: Counter,
+    pool: String,
+    snapshots: Snapshots,
 }
 
 impl PoolMetrics {
+    /// The metrics of the pool's snapshot; the series start at zero with the first call.
+    pub fn snapshot(&self) -> SnapshotMetrics {
+        self.snapshots.pool(&self.pool)
+    }
+
     /// The counter of clients the stick table answered that way.
     pub fn sticky(&self, result: Sticky) -> &Counter {
         match result {
@@ -184,6 +192,8 @@ impl Metrics {
             moved: counter(Sticky::Moved),
             returned: counter(Sticky::Returned),
             none: counter(Sticky::None),
+            pool: name.to_owned(),
+            snapshots: self.snapshots.clone(),
         }
     }
 

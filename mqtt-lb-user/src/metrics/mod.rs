@@ -2,6 +2,7 @@
 
 mod handles;
 mod labels;
+mod snapshots;
 
 use std::fmt;
 use std::sync::atomic::AtomicU64;
@@ -20,6 +21,7 @@ pub use labels::{
     BackendErrorLabels, BackendLabels, DirectionLabels, FailoverLabels, ListenerLabels, PathLabels,
     PathReasonLabels, PoolLabels, QueueLabels, RefusedLabels, ResultLabels, StickyLabels,
 };
+pub use snapshots::SnapshotMetrics;
 
 /// Bounds of `mqttlb_splice_handover_seconds`: around the tens of microseconds that it takes.
 const HANDOVER: [f64; 12] = [
@@ -69,6 +71,7 @@ pub struct Metrics {
     pub assigned: Family<PoolLabels, Counter>,
     /// `mqttlb_failover_total{pool,result}`: CONNECTs by what became of their failover.
     pub failover: Family<FailoverLabels, Counter>,
+    snapshots: snapshots::Snapshots,
     /// `mqttlb_bytes_total{direction}`: bytes forwarded.
     pub bytes: Bytes,
     /// `mqttlb_datapath_flows{path}`: flows on each data path now.
@@ -149,6 +152,7 @@ impl Metrics {
                 "failover",
                 "CONNECTs sent on to another backend, or too long for it",
             ),
+            snapshots: snapshots::Snapshots::new(r),
             bytes: Bytes {
                 up: bytes.get_or_create_owned(&DirectionLabels { direction: "up" }),
                 down: bytes.get_or_create_owned(&DirectionLabels { direction: "down" }),
