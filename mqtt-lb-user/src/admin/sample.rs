@@ -14,6 +14,7 @@ use prometheus_client::registry::Registry;
 
 use mqtt_lb_ebpf::splice_stat::Stat;
 
+use super::moves::Moving;
 use crate::affinity::StickTable;
 use crate::backend::Pools;
 use crate::datapath::splice::Splice;
@@ -27,6 +28,7 @@ pub(super) fn registry(
 ) -> Registry {
     let mut registry = Registry::default();
     registry.register_collector(Box::new(Tables(Arc::clone(pools))));
+    registry.register_collector(Box::new(Moving(Arc::clone(pools))));
     registry.register_collector(Box::new(Spliced(splice)));
     registry.register_collector(Box::new(Guarded(guard)));
     registry.register_collector(Box::new(Process));

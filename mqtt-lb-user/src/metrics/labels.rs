@@ -45,15 +45,6 @@ pub struct PoolLabels {
     pub pool: String,
 }
 
-/// `{pool,kind}`
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-pub struct MoveLabels {
-    /// Name of the pool.
-    pub pool: String,
-    /// `home`, `rebalance` or `closed`.
-    pub kind: &'static str,
-}
-
 /// `{pool,result}`
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct StickyLabels {
@@ -69,6 +60,15 @@ pub struct FailoverLabels {
     /// Name of the pool.
     pub pool: String,
     /// `replayed` or `too_long`.
+    pub result: &'static str,
+}
+
+/// `{pool,result}`
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct QueueLabels {
+    /// Name of the pool.
+    pub pool: String,
+    /// `served`, `timeout`, `left` or `full`.
     pub result: &'static str,
 }
 
