@@ -18,6 +18,7 @@ mod marked_down;
 mod origin;
 mod pool;
 mod section;
+mod share;
 mod splice;
 mod stick;
 mod syntax;
@@ -40,6 +41,7 @@ pub use log::{Log, LogFormat};
 pub use marked_down::MarkedDown;
 pub use origin::Origin;
 pub use pool::{Balance, EmptyClientId, Pool, ProxyProtocol};
+pub use share::{Redis, Share};
 pub use splice::{Attach, Splice, parse_pin};
 pub use stick::Stick;
 pub use value::{parse_address, parse_socket_path};
@@ -72,6 +74,8 @@ pub struct Config {
     pub splice: Splice,
     /// Settings of the sockmap path.
     pub sockmap: Sockmap,
+    /// How stick tables are shared between balancers; `None` when they are not.
+    pub share: Option<Share>,
     /// Listeners by name.
     pub listeners: BTreeMap<String, Listener>,
     /// Pools by name.
@@ -91,6 +95,7 @@ impl Default for Config {
             timeouts: Timeouts::default(),
             splice: Splice::default(),
             sockmap: Sockmap::default(),
+            share: None,
             listeners: BTreeMap::new(),
             pools: BTreeMap::new(),
         }

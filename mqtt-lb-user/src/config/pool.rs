@@ -9,7 +9,7 @@ use super::health::Health;
 use super::marked_down::MarkedDown;
 use super::section::{Place, Section};
 use super::stick::Stick;
-use super::value::{Read, choice, expected, integer};
+use super::value::{Read, boolean, choice, expected, integer};
 
 /// Codes of a CONNACK that another node may not give: Server unavailable (MQTT 3.1.1
 /// §3.2.2.3), Server unavailable, Server busy, Quota exceeded, Use another server and
@@ -23,6 +23,8 @@ pub struct Pool {
     pub balance: Balance,
     /// The stick table; `None` when the pool has none.
     pub stick: Option<Stick>,
+    /// The stick table is shared with other balancers ([`super::Share`]).
+    pub shared: bool,
     /// What happens to clients with an empty client id.
     pub empty_client_id: EmptyClientId,
     /// Which PROXY protocol header the backends get.
@@ -80,6 +82,7 @@ impl Default for Pool {
         Self {
             balance: Balance::RoundRobin,
             stick: None,
+            shared: false,
             empty_client_id: EmptyClientId::Balance,
             proxy_protocol: ProxyProtocol::Off,
             failover_codes: FAILOVER_CODES.to_vec(),
@@ -104,9 +107,14 @@ impl Pool {
                 "no backend: add [[pool.{name}.backend]] with name and address"
             ));
         }
+        let mut stick = section.section("stick");
+        let shared = stick
+            .as_mut()
+            .is_some_and(|stick| stick.or("shared", default.shared, boolean));
         let pool = Self {
             balance: section.or("balance", default.balance, choice),
-            stick: section.section("stick").map(Stick::read),
+            stick: stick.map(Stick::read),
+            shared,
             empty_client_id: section.or("empty_client_id", default.empty_client_id, choice),
             proxy_protocol: section.or("proxy_protocol", default.proxy_protocol, choice),
             failover_codes: section.or("failover_codes", default.failover_codes, read_codes),
