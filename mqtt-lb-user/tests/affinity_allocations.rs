@@ -2,10 +2,20 @@
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
+use std::net::Ipv4Addr;
 use std::time::{Duration, Instant};
 
-use mqtt_lb_user::affinity::{Affinity, BackendId, Candidate, Server, Sticky};
+use mqtt_lb_user::affinity::{
+    Affinity, BackendId, Candidate, Client, Policy, RAMPED, Server, Sticky,
+};
 use mqtt_lb_user::config::{Balance, Stick};
+
+fn client(key: Option<&[u8]>) -> Client<'_> {
+    Client {
+        key,
+        source: Ipv4Addr::LOCALHOST.into(),
+    }
+}
 
 thread_local! {
     static ALLOCATIONS: Cell<usize> = const { Cell::new(0) };
@@ -47,7 +57,10 @@ fn routing_allocates_nothing() {
         .map(|&id| Candidate {
             id,
             weight: 2,
+            ramp: RAMPED,
             connections: 1,
+            full: false,
+            backup: false,
             usable: true,
             sticky_ok: true,
         })
@@ -57,13 +70,23 @@ fn routing_allocates_nothing() {
         expire: Duration::from_secs(60),
         nopurge: false,
     };
-    for balance in [Balance::RoundRobin, Balance::LeastConn, Balance::Hash] {
-        let mut affinity = Affinity::new(balance, Some(stick), &servers);
+    for balance in [
+        Balance::RoundRobin,
+        Balance::LeastConn,
+        Balance::Random,
+        Balance::Source,
+        Balance::Hash,
+    ] {
+        let policy = Policy {
+            balance,
+            bounded_load: Some(125),
+        };
+        let mut affinity = Affinity::new(policy, Some(stick), &servers);
         let mut out = Vec::new();
         // Without a key, unknown, and known.
         let mut all = |settle: bool| {
             for key in [None, Some(&b"unknown"[..]), Some(b"known")] {
-                affinity.route(now, key, &candidates, &mut out);
+                affinity.route(now, client(key), &candidates, &mut out);
                 assert_eq!(out.len(), 50);
             }
             if settle {

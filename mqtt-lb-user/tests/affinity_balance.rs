@@ -1,16 +1,27 @@
 //! What every balance promises, and what each one promises.
 
 use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
 
-use mqtt_lb_user::affinity::{BackendId, Balancer, Candidate, Server, balance};
+use mqtt_lb_user::affinity::{BackendId, Balancer, Candidate, Client, RAMPED, Server, balance};
 use mqtt_lb_user::config::Balance;
 use proptest::prelude::*;
+
+fn client(key: Option<&[u8]>) -> Client<'_> {
+    Client {
+        key,
+        source: Ipv4Addr::LOCALHOST.into(),
+    }
+}
 
 fn ready(id: u32, weight: u32) -> Candidate {
     Candidate {
         id: BackendId(id),
         weight,
+        ramp: RAMPED,
         connections: 0,
+        full: false,
+        backup: false,
         usable: true,
         sticky_ok: true,
     }
@@ -33,7 +44,7 @@ fn rank(
     candidates: &[Candidate],
 ) -> Vec<BackendId> {
     let mut out = Vec::new();
-    balancer.rank(key, candidates, &mut out);
+    balancer.rank(client(key), candidates, &mut out);
     out
 }
 
@@ -41,6 +52,8 @@ fn any_balance() -> impl Strategy<Value = Balance> {
     prop_oneof![
         Just(Balance::RoundRobin),
         Just(Balance::LeastConn),
+        Just(Balance::Random),
+        Just(Balance::Source),
         Just(Balance::Hash)
     ]
 }
@@ -88,7 +101,7 @@ proptest! {
     ) {
         let mut balancer = balance::build(kind, &servers(&candidates));
         let mut ranked = vec![BackendId(home)];
-        balancer.rank(Some(b"dev"), &candidates, &mut ranked);
+        balancer.rank(client(Some(b"dev")), &candidates, &mut ranked);
         prop_assert_eq!(ranked[0], BackendId(home));
         let mut behind = ranked.split_off(1);
         behind.sort();
@@ -177,7 +190,7 @@ fn clients_with_an_answer_use_up_no_turn() {
         let mut firsts = Vec::new();
         for _ in 0..4 {
             firsts.push(rank(&mut *balancer, None, &candidates)[0].0);
-            balancer.rank(Some(b"dev"), &candidates, &mut vec![BackendId(0)]);
+            balancer.rank(client(Some(b"dev")), &candidates, &mut vec![BackendId(0)]);
         }
         assert_eq!(firsts, [0, 1, 0, 1], "{kind:?}");
     }

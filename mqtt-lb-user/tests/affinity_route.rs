@@ -1,9 +1,17 @@
 //! Table and balance together: route, settle, reload.
 
+use std::net::Ipv4Addr;
 use std::time::{Duration, Instant};
 
-use mqtt_lb_user::affinity::{Affinity, BackendId, Candidate, Server, Sticky};
+use mqtt_lb_user::affinity::{Affinity, BackendId, Candidate, Client, RAMPED, Server, Sticky};
 use mqtt_lb_user::config::{Balance, Stick};
+
+fn client(key: Option<&[u8]>) -> Client<'_> {
+    Client {
+        key,
+        source: Ipv4Addr::LOCALHOST.into(),
+    }
+}
 
 const STICK: Stick = Stick {
     size: 100,
@@ -24,7 +32,10 @@ fn ready(id: u32) -> Candidate {
     Candidate {
         id: BackendId(id),
         weight: 1,
+        ramp: RAMPED,
         connections: 0,
+        full: false,
+        backup: false,
         usable: true,
         sticky_ok: true,
     }
@@ -56,7 +67,7 @@ fn connect(
     candidates: &[Candidate],
 ) -> (u32, Sticky) {
     let mut out = Vec::new();
-    affinity.route(now, key, candidates, &mut out);
+    affinity.route(now, client(key), candidates, &mut out);
     (out[0].0, affinity.settle(now, key, out[0]))
 }
 
@@ -117,7 +128,12 @@ fn failover_is_the_next_one_and_moves_the_entry() {
     let mut affinity = pool(Some(STICK));
     connect(&mut affinity, now, Some(b"a"), &[ready(2)]);
     let mut out = vec![BackendId(77)];
-    affinity.route(now, Some(b"a"), &[ready(1), ready(2), ready(3)], &mut out);
+    affinity.route(
+        now,
+        client(Some(b"a")),
+        &[ready(1), ready(2), ready(3)],
+        &mut out,
+    );
     assert_eq!(out[0], BackendId(2));
     let mut sorted = out.clone();
     sorted.sort();
@@ -132,10 +148,10 @@ fn nobody_to_route_to() {
     for balance in [Balance::RoundRobin, Balance::LeastConn, Balance::Hash] {
         let mut affinity = Affinity::new(balance, Some(STICK), &servers(&[1]));
         let mut out = vec![BackendId(1)];
-        affinity.route(now, Some(b"a"), &[down(1)], &mut out);
+        affinity.route(now, client(Some(b"a")), &[down(1)], &mut out);
         assert!(out.is_empty());
         affinity.reconfigure(balance, Some(STICK), &[]);
-        affinity.route(now, Some(b"a"), &[], &mut out);
+        affinity.route(now, client(Some(b"a")), &[], &mut out);
         assert!(out.is_empty());
     }
 }
@@ -224,4 +240,36 @@ fn a_reload_keeps_the_entries_and_turns_of_those_that_stay() {
         connect(&mut affinity, now, Some(b"a"), &left).1,
         Sticky::New
     );
+}
+
+#[test]
+fn a_preview_says_what_the_next_client_gets_and_changes_nothing() {
+    let start = Instant::now();
+    let all = [ready(1), ready(2), ready(3)];
+    for balance in [
+        Balance::RoundRobin,
+        Balance::LeastConn,
+        Balance::Random,
+        Balance::Source,
+        Balance::Hash,
+    ] {
+        let mut affinity = Affinity::new(balance, Some(STICK), &servers(&[1, 2, 3]));
+        connect(&mut affinity, start, Some(b"known"), &all);
+        for seconds in 0..59 {
+            let now = start + Duration::from_secs(seconds);
+            let key = seconds.to_string();
+            for key in [None, Some(&b"known"[..]), Some(key.as_bytes())] {
+                let seen = affinity.preview(now, client(key), &all);
+                assert_eq!(affinity.preview(now, client(key), &all), seen);
+                if key != Some(b"known") {
+                    let mut out = Vec::new();
+                    affinity.route(now, client(key), &all, &mut out);
+                    assert_eq!(out, seen, "{balance:?}");
+                }
+            }
+        }
+        let late = start + Duration::from_secs(60);
+        let table = affinity.table().unwrap();
+        assert_eq!(table.peek(late, b"known"), None, "no look refreshed it");
+    }
 }

@@ -92,6 +92,37 @@ fn an_entry_lives_from_its_last_match_to_the_nanosecond() {
 }
 
 #[test]
+fn a_client_that_moved_still_belongs_where_it_was_first() {
+    let now = Instant::now();
+    let mut table = StickTable::new(stick(10));
+    let at = |table: &StickTable| {
+        let row = table.entry(now, b"a").unwrap();
+        (row.backend.0, row.home.0)
+    };
+    table.set(now, b"a", BackendId(1));
+    assert_eq!(at(&table), (1, 1));
+    assert_eq!(table.set(now, b"a", BackendId(2)), Sticky::Moved);
+    assert_eq!(at(&table), (2, 1));
+    assert!(table.set_home(now, b"a", BackendId(3)));
+    assert_eq!(at(&table), (2, 3));
+    assert!(!table.set_home(now, b"b", BackendId(3)));
+    // Its home leaves the configuration.
+    assert_eq!(table.retain(|backend| backend != BackendId(3)), 0);
+    assert_eq!(at(&table), (2, 2));
+}
+
+#[test]
+fn a_place_that_no_entry_names_is_used_again() {
+    let now = Instant::now();
+    let mut table = StickTable::new(stick(10));
+    for id in 0..100_000 {
+        assert_eq!(table.set(now, b"a", BackendId(id)), Sticky::New);
+        table.remove(now, b"a");
+    }
+    assert_eq!(table.shares().count(), 0);
+}
+
+#[test]
 fn a_clock_that_was_read_earlier_does_not_break_the_order() {
     let start = Instant::now();
     let late = start + Duration::from_secs(10);

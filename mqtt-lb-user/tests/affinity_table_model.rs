@@ -18,39 +18,52 @@ fn rows(table: &StickTable, now: Instant, n: usize) -> Vec<Row> {
     all
 }
 
+#[derive(Debug, Clone)]
+struct Entry {
+    key: Vec<u8>,
+    backend: BackendId,
+    home: BackendId,
+    touched: Instant,
+}
+
 /// What the table should do, with a list from oldest to newest match.
 struct Reference {
     stick: Stick,
-    entries: Vec<(Vec<u8>, BackendId, Instant)>,
+    entries: Vec<Entry>,
     evictions: u64,
 }
 
 impl Reference {
     fn purge(&mut self, now: Instant) {
         let expire = self.stick.expire;
-        self.entries.retain(|(.., touched)| now - *touched < expire);
+        self.entries.retain(|entry| now - entry.touched < expire);
     }
 
-    fn take(&mut self, key: &[u8]) -> Option<BackendId> {
-        let at = self.entries.iter().position(|(k, ..)| k == key)?;
-        Some(self.entries.remove(at).1)
+    fn take(&mut self, key: &[u8]) -> Option<Entry> {
+        let at = self.entries.iter().position(|entry| entry.key == key)?;
+        Some(self.entries.remove(at))
     }
 
     fn get(&mut self, now: Instant, key: &[u8]) -> Option<BackendId> {
-        let backend = self.take(key)?;
-        self.entries.push((key.to_vec(), backend, now));
+        let entry = self.take(key)?;
+        let backend = entry.backend;
+        self.entries.push(Entry {
+            touched: now,
+            ..entry
+        });
         Some(backend)
     }
 
     fn over(&self, entries: usize, bytes: usize) -> bool {
-        let held: usize = self.entries.iter().map(|(key, ..)| key.len()).sum();
+        let held: usize = self.entries.iter().map(|entry| entry.key.len()).sum();
         self.entries.len() + entries > self.stick.size
             || held + bytes > (self.stick.size * 256).max(65_535)
     }
 
     fn set(&mut self, now: Instant, key: &[u8], backend: BackendId) -> Sticky {
-        let answer = match self.take(key) {
-            Some(before) if before == backend => Sticky::Hit,
+        let before = self.take(key);
+        let answer = match &before {
+            Some(before) if before.backend == backend => Sticky::Hit,
             Some(_) => Sticky::Moved,
             None => Sticky::New,
         };
@@ -61,8 +74,40 @@ impl Reference {
             self.entries.remove(0);
             self.evictions += 1;
         }
-        self.entries.push((key.to_vec(), backend, now));
+        self.entries.push(Entry {
+            key: key.to_vec(),
+            backend,
+            home: before.map_or(backend, |before| before.home),
+            touched: now,
+        });
         answer
+    }
+
+    fn set_home(&mut self, key: &[u8], home: BackendId) -> bool {
+        let entry = self.entries.iter_mut().find(|entry| entry.key == key);
+        entry.map(|entry| entry.home = home).is_some()
+    }
+
+    /// Forgets a backend, and returns how many entries it had.
+    fn clear_backend(&mut self, backend: BackendId) -> usize {
+        let before = self.entries.len();
+        self.entries.retain(|entry| entry.backend != backend);
+        for entry in &mut self.entries {
+            if entry.home == backend {
+                entry.home = entry.backend;
+            }
+        }
+        before - self.entries.len()
+    }
+
+    /// Entries and homes by backend.
+    fn shares(&self) -> BTreeMap<BackendId, (u32, u32)> {
+        let mut shares = BTreeMap::new();
+        for entry in &self.entries {
+            shares.entry(entry.backend).or_insert((0, 0)).0 += 1;
+            shares.entry(entry.home).or_insert((0, 0)).1 += 1;
+        }
+        shares
     }
 
     fn reconfigure(&mut self, now: Instant, stick: Stick) {
@@ -79,6 +124,7 @@ impl Reference {
 enum Op {
     Get(Vec<u8>),
     Set(Vec<u8>, BackendId),
+    SetHome(Vec<u8>, BackendId),
     Remove(Vec<u8>),
     Clear,
     ClearBackend(BackendId),
@@ -111,6 +157,7 @@ fn settings() -> impl Strategy<Value = Stick> {
 fn op() -> impl Strategy<Value = Op> {
     prop_oneof![
         20 => (key(), backend()).prop_map(|(key, backend)| Op::Set(key, backend)),
+        4 => (key(), backend()).prop_map(|(key, home)| Op::SetHome(key, home)),
         10 => key().prop_map(Op::Get),
         4 => key().prop_map(Op::Remove),
         8 => (0..20_000_u64).prop_map(|ms| Op::Wait(Duration::from_millis(ms))),
@@ -143,8 +190,13 @@ proptest! {
                     table.set(now, &key, backend),
                     reference.set(now, &key, backend)
                 ),
+                Op::SetHome(key, home) => prop_assert_eq!(
+                    table.set_home(now, &key, home),
+                    reference.set_home(&key, home)
+                ),
                 Op::Remove(key) => {
-                    prop_assert_eq!(table.remove(now, &key), reference.take(&key));
+                    let removed = reference.take(&key).map(|entry| entry.backend);
+                    prop_assert_eq!(table.remove(now, &key), removed);
                 }
                 Op::Clear => {
                     prop_assert!(table.clear() >= reference.entries.len());
@@ -153,9 +205,7 @@ proptest! {
                 }
                 Op::ClearBackend(backend) => {
                     table.expire(now, usize::MAX);
-                    let before = reference.entries.len();
-                    reference.entries.retain(|(_, b, _)| *b != backend);
-                    let removed = before - reference.entries.len();
+                    let removed = reference.clear_backend(backend);
                     prop_assert_eq!(table.clear_backend(backend), removed);
                 }
                 Op::Expire(budget) => {
@@ -177,21 +227,26 @@ proptest! {
             }
             let shown: BTreeMap<_, _> = rows(&table, now, page)
                 .into_iter()
-                .map(|row| (row.key, (row.backend, row.expires_in)))
+                .map(|row| (row.key, (row.backend, row.home, row.expires_in)))
                 .collect();
             let expected: BTreeMap<_, _> = reference
                 .entries
                 .iter()
-                .map(|(key, backend, touched)| {
-                    (key.clone(), (*backend, reference.stick.expire - (now - *touched)))
+                .map(|entry| {
+                    let left = reference.stick.expire - (now - entry.touched);
+                    (entry.key.clone(), (entry.backend, entry.home, left))
                 })
                 .collect();
             prop_assert_eq!(&shown, &expected);
-            for (key, (backend, _)) in shown {
+            for (key, (backend, ..)) in shown {
                 prop_assert_eq!(table.peek(now, &key), Some(backend));
             }
             prop_assert_eq!(table.evictions(), reference.evictions);
             prop_assert_eq!(table.capacity(), reference.stick.size);
+            if table.len() == expected.len() {
+                let shares = table.shares().map(|s| (s.backend, (s.entries, s.homes)));
+                prop_assert_eq!(shares.collect::<BTreeMap<_, _>>(), reference.shares());
+            }
             prop_assert!((expected.len()..=table.capacity()).contains(&table.len()));
         }
     }

@@ -72,7 +72,7 @@ const MISTAKES: &[(&str, &str, &str)] = &[
     ("\"1m\"", "\"2d\"", "f:12:17: timeouts.tcp_keepalive: \"2d\" is out of range: allowed is 0s to 9h"),
     ("\"1M\"", "\"1k\"", "f:14:9: sockmap.limit: \"1k\" is out of range: allowed is 64k to 1G"),
     ("\"100k\"", "0", "f:21:8: pool.x.stick.size: 0 is out of range: allowed is 1 to 128M"),
-    ("\"hash\"", "\"rr\"", "f:19:11: pool.x.balance: \"rr\" is not one of \"roundrobin\", \"leastconn\", \"hash\""),
+    ("\"hash\"", "\"rr\"", "f:19:11: pool.x.balance: \"rr\" is not one of \"roundrobin\", \"leastconn\", \"random\", \"source\", \"hash\""),
     ("balance = \"hash\"", "failover_codes = 0x88", "f:19:18: pool.x.failover_codes: expected a list such as [0x03, 0x88], found a whole number"),
     ("balance = \"hash\"", "failover_codes = [\"busy\"]", "f:19:18: pool.x.failover_codes: expected a whole number, found a string"),
     ("balance = \"hash\"", "failover_codes = [0x88, 0x100]", "f:19:18: pool.x.failover_codes: 0x100 is out of range: allowed is 1 to 255"),

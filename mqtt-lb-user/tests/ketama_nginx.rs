@@ -1,11 +1,19 @@
 //! `balance = "hash"` gives the answers that nginx gave (`testdata/ketama`).
 
 use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
 use std::time::Instant;
 
-use mqtt_lb_user::affinity::{Affinity, BackendId, Candidate, Server};
+use mqtt_lb_user::affinity::{Affinity, BackendId, Candidate, Client, RAMPED, Server};
 use mqtt_lb_user::config::Balance;
 use serde::Deserialize;
+
+fn client(key: Option<&[u8]>) -> Client<'_> {
+    Client {
+        key,
+        source: Ipv4Addr::LOCALHOST.into(),
+    }
+}
 
 #[derive(Deserialize)]
 struct Upstream {
@@ -43,7 +51,10 @@ impl Set {
                 Candidate {
                     id: server.id,
                     weight,
+                    ramp: RAMPED,
                     connections: 0,
+                    full: false,
+                    backup: false,
                     usable: up,
                     sticky_ok: up,
                 }
@@ -62,7 +73,7 @@ impl Set {
         let mut out = Vec::new();
         let key = Some(client_id.as_bytes());
         self.affinity
-            .route(Instant::now(), key, &self.candidates, &mut out);
+            .route(Instant::now(), client(key), &self.candidates, &mut out);
         out.iter()
             .map(|id| self.servers[id.0 as usize].address.to_string())
             .collect()

@@ -78,7 +78,7 @@ fn row(flow: &LiveFlow, names: &Names) -> String {
     let _ = writeln!(
         line,
         "{} {} {} {up} {down}",
-        Word(&flow.client_id),
+        Word(flow.name()),
         seconds(flow.accepted.elapsed()),
         seconds(flow.last().elapsed()),
     );

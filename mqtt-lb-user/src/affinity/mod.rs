@@ -10,15 +10,33 @@ pub mod balance;
 mod route;
 pub mod table;
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
-pub use balance::Balancer;
+pub use balance::{Balancer, Policy};
 pub use route::Affinity;
-pub use table::{Cursor, Row, StickTable};
+pub use table::{Cursor, Row, Share, StickTable};
 
 /// A backend's number: stable per pool and name for the life of the process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct BackendId(pub u32);
+
+/// What a client is routed by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Client<'a> {
+    /// Names the client, whole; with `None`, or an empty one, it is balanced as if it
+    /// were new each time.
+    pub key: Option<&'a [u8]>,
+    /// Its address, for `balance = "source"`.
+    pub source: IpAddr,
+}
+
+impl<'a> Client<'a> {
+    /// The key, if it identifies anybody.
+    #[must_use]
+    pub fn name(&self) -> Option<&'a [u8]> {
+        self.key.filter(|key| !key.is_empty())
+    }
+}
 
 /// A backend as the configuration knows it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,15 +56,30 @@ pub struct Candidate {
     pub id: BackendId,
     /// Share of new clients relative to the others; 0 takes none.
     pub weight: u32,
+    /// Percent of its weight that it has got, 1 to [`RAMPED`]: less in a slow start.
+    pub ramp: u32,
     /// Connections it has now.
     pub connections: u64,
+    /// It has as many as it may have.
+    pub full: bool,
+    /// It is used when no other one takes the client.
+    pub backup: bool,
     /// It may get new clients: up and ready.
     pub usable: bool,
     /// It may get clients that the table sends there: up, and ready or draining.
     pub sticky_ok: bool,
 }
 
+/// [`Candidate::ramp`] of a backend that has all of its weight.
+pub const RAMPED: u32 = 100;
+
 impl Candidate {
+    /// Share of new clients relative to the others, as far as it has been ramped up.
+    #[must_use]
+    pub fn share(&self) -> u64 {
+        u64::from(self.weight) * u64::from(self.ramp)
+    }
+
     /// Whether balancing may choose it: usable, and with a weight.
     #[must_use]
     pub fn takes_new_clients(&self) -> bool {
@@ -63,6 +96,8 @@ pub enum Sticky {
     New,
     /// The entry's backend was not available; the entry moved.
     Moved,
+    /// The client was brought back to its home, or over to a backend with too few.
+    Returned,
     /// The client is not tracked (no table, empty client id, or the table is full).
     None,
 }

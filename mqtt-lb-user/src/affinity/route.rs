@@ -2,24 +2,22 @@
 
 use std::time::Instant;
 
-use super::balance::{self, Balancer};
-use super::{BackendId, Candidate, Server, StickTable, Sticky};
-use crate::config::{Balance, Stick};
+use super::balance::{Policy, Ranking};
+use super::{BackendId, Candidate, Client, Server, StickTable, Sticky};
+use crate::config::Stick;
 
 /// A pool's routing.
 pub struct Affinity {
-    balance: Balance,
-    balancer: Box<dyn Balancer>,
+    ranking: Ranking,
     table: Option<StickTable>,
 }
 
 impl Affinity {
     /// Routing with an empty table, or with none.
     #[must_use]
-    pub fn new(balance: Balance, stick: Option<Stick>, servers: &[Server]) -> Self {
+    pub fn new(policy: impl Into<Policy>, stick: Option<Stick>, servers: &[Server]) -> Self {
         Self {
-            balance,
-            balancer: balance::build(balance, servers),
+            ranking: Ranking::new(policy.into(), servers),
             table: stick.map(StickTable::new),
         }
     }
@@ -27,13 +25,13 @@ impl Affinity {
     /// Takes over a changed configuration. Entries of servers that are still
     /// there stay, those of servers that have gone are removed; a smaller table
     /// drops its oldest entries.
-    pub fn reconfigure(&mut self, balance: Balance, stick: Option<Stick>, servers: &[Server]) {
-        if balance == self.balance {
-            self.balancer.reconfigure(servers);
-        } else {
-            self.balance = balance;
-            self.balancer = balance::build(balance, servers);
-        }
+    pub fn reconfigure(
+        &mut self,
+        policy: impl Into<Policy>,
+        stick: Option<Stick>,
+        servers: &[Server],
+    ) {
+        self.ranking.reconfigure(policy.into(), servers);
         self.table = match (self.table.take(), stick) {
             (Some(mut table), Some(stick)) => {
                 table.retain(|backend| servers.iter().any(|server| server.id == backend));
@@ -49,28 +47,44 @@ impl Affinity {
     /// answer where it may still take clients, then every candidate that takes
     /// new ones as the balance ranks them. A match refreshes the entry.
     ///
-    /// `key` is the whole client id. Without one (or with an empty one) the
-    /// client is balanced as if it were new each time.
+    /// Full backends keep their rank only where they are the table's answer; the
+    /// others come last.
     pub fn route(
         &mut self,
         now: Instant,
-        key: Option<&[u8]>,
+        client: Client<'_>,
         candidates: &[Candidate],
         out: &mut Vec<BackendId>,
     ) {
-        let key = present(key);
         out.clear();
-        if let (Some(table), Some(key)) = (&mut self.table, key) {
-            let home = table.get(now, key);
-            out.extend(home.filter(|&id| candidates.iter().any(|c| c.id == id && c.sticky_ok)));
+        if let (Some(table), Some(key)) = (&mut self.table, client.name()) {
+            out.extend(open(table.get(now, key), candidates));
         }
-        self.balancer.rank(key, candidates, out);
+        self.ranking.rank(client, candidates, out);
+    }
+
+    /// What [`Affinity::route`] would answer now. Nothing changes: no entry is
+    /// refreshed and no turn used up. It copies the state of the balance, so it is not
+    /// meant for every client.
+    #[must_use]
+    pub fn preview(
+        &self,
+        now: Instant,
+        client: Client<'_>,
+        candidates: &[Candidate],
+    ) -> Vec<BackendId> {
+        let mut out = Vec::new();
+        if let (Some(table), Some(key)) = (&self.table, client.name()) {
+            out.extend(open(table.peek(now, key), candidates));
+        }
+        self.ranking.fork().rank(client, candidates, &mut out);
+        out
     }
 
     /// Records the backend that really took the client, and says how that
     /// compares with what the table knew.
     pub fn settle(&mut self, now: Instant, key: Option<&[u8]>, chosen: BackendId) -> Sticky {
-        match (&mut self.table, present(key)) {
+        match (&mut self.table, key.filter(|key| !key.is_empty())) {
             (Some(table), Some(key)) => table.set(now, key, chosen),
             _ => Sticky::None,
         }
@@ -88,7 +102,7 @@ impl Affinity {
     }
 }
 
-/// An empty client id identifies nobody.
-fn present(key: Option<&[u8]>) -> Option<&[u8]> {
-    key.filter(|key| !key.is_empty())
+/// The table's answer, where that backend may still take its clients.
+fn open(answer: Option<BackendId>, candidates: &[Candidate]) -> Option<BackendId> {
+    answer.filter(|&id| candidates.iter().any(|c| c.id == id && c.sticky_ok))
 }

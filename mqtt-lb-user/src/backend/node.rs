@@ -8,7 +8,7 @@ use arc_swap::ArcSwap;
 
 use super::AdminState;
 use super::health::{Change, State};
-use crate::affinity::{BackendId, Candidate, Server};
+use crate::affinity::{BackendId, Candidate, RAMPED, Server};
 use crate::config;
 use crate::datapath::backend_tag;
 use crate::metrics::{BackendLabels, BackendMetrics, Metrics};
@@ -139,7 +139,10 @@ impl Backend {
         Candidate {
             id: self.id,
             weight: self.weight(),
+            ramp: RAMPED,
             connections: self.connections(),
+            full: false,
+            backup: false,
             usable: self.takes_new(),
             sticky_ok: self.takes_known(),
         }

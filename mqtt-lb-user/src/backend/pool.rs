@@ -7,7 +7,7 @@ use arc_swap::ArcSwap;
 
 use super::Backend;
 use super::registry::Registry;
-use crate::affinity::{Affinity, Server, StickTable, Sticky};
+use crate::affinity::{Affinity, Client, Server, StickTable, Sticky};
 use crate::config;
 use crate::metrics::PoolMetrics;
 
@@ -58,13 +58,13 @@ impl Pool {
     }
 
     /// Where a client belongs: backends in order of preference, none of which is down
-    /// or closed to it. A `key` of `None` is a client that the stick table ignores.
-    pub fn route(&self, now: Instant, key: Option<&[u8]>) -> Vec<Arc<Backend>> {
+    /// or closed to it.
+    pub fn route(&self, now: Instant, client: Client<'_>) -> Vec<Arc<Backend>> {
         let mut ids = Vec::new();
         let mut affinity = self.affinity();
         let backends = self.backends.load();
         let candidates: Vec<_> = backends.iter().map(|b| b.candidate()).collect();
-        affinity.route(now, key, &candidates, &mut ids);
+        affinity.route(now, client, &candidates, &mut ids);
         drop(affinity);
         ids.iter()
             .filter_map(|id| backends.iter().find(|b| b.id == *id))
@@ -81,6 +81,18 @@ impl Pool {
         drop(affinity);
         chosen.metrics().sessions.inc();
         self.metrics.sticky(sticky).inc();
+        sticky
+    }
+
+    /// Records the id that a backend has given to a client that came without one.
+    pub fn learn(&self, now: Instant, id: &[u8], backend: &Backend) -> Sticky {
+        if backend.is_removed() {
+            return Sticky::None;
+        }
+        let sticky = self.affinity().settle(now, Some(id), backend.id);
+        self.metrics
+            .assigned
+            .inc_by((sticky != Sticky::None).into());
         sticky
     }
 

@@ -1,6 +1,7 @@
 //! A pool through reloads, and the states of its backends.
 
 use std::collections::HashSet;
+use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -8,7 +9,7 @@ use prometheus_client::registry::Registry as Samples;
 
 use super::registry::Registry;
 use super::{AdminState, Backend, Lease, Pool};
-use crate::affinity::Sticky;
+use crate::affinity::{Client, Sticky};
 use crate::config::{self, Balance, CheckKind, EmptyClientId, Health, ProxyProtocol, Stick};
 use crate::metrics::Metrics;
 
@@ -64,22 +65,29 @@ fn fixture(backends: &str) -> Fixture {
     }
 }
 
+fn client(key: &str) -> Client<'_> {
+    Client {
+        key: Some(key.as_bytes()),
+        source: Ipv4Addr::LOCALHOST.into(),
+    }
+}
+
 impl Fixture {
     fn backend(&self, name: &str) -> Arc<Backend> {
         self.pool.backend(name).expect("a backend of the pool")
     }
 
     fn route(&self, key: &str) -> Vec<String> {
-        let route = self.pool.route(self.now, Some(key.as_bytes()));
+        let route = self.pool.route(self.now, client(key));
         route.iter().map(|b| b.name.clone()).collect()
     }
 
     /// Routes a client to the first choice, as a flow does.
     fn client(&self, key: &str) -> (Lease, Sticky) {
-        let key = Some(key.as_bytes());
-        let first = self.pool.route(self.now, key).swap_remove(0);
+        let client = client(key);
+        let first = self.pool.route(self.now, client).swap_remove(0);
         let lease = first.open();
-        let sticky = self.pool.settle(self.now, key, &first);
+        let sticky = self.pool.settle(self.now, client.key, &first);
         (lease, sticky)
     }
 

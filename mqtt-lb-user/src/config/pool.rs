@@ -48,7 +48,11 @@ pub enum Balance {
     RoundRobin,
     /// The backend with the fewest connections for its weight.
     LeastConn,
-    /// Consistent hash of the client id (ketama, nginx's answers).
+    /// The less loaded of two backends drawn by weight.
+    Random,
+    /// Consistent hash of the client's address (nginx's `hash $remote_addr consistent`).
+    Source,
+    /// Consistent hash of the key (ketama, nginx's answers).
     Hash,
 }
 

@@ -7,8 +7,13 @@ use crate::connect::connack::{self, ConnackPeek};
 pub(super) enum Answer {
     /// Nothing whole yet; the bytes so far.
     Waiting(Vec<u8>),
-    /// A CONNACK with this code.
-    Connack(u8),
+    /// A CONNACK.
+    Connack {
+        /// Its code.
+        code: u8,
+        /// The id it gives the client.
+        assigned: Option<Vec<u8>>,
+    },
     /// Something else.
     Other,
 }
@@ -26,7 +31,12 @@ impl Answer {
         seen.extend_from_slice(&bytes[..bytes.len().min(room)]);
         match connack::peek(seen) {
             ConnackPeek::NeedMore if seen.len() < connack::ENOUGH => {}
-            ConnackPeek::Connack(connack) => *self = Self::Connack(connack.code),
+            ConnackPeek::Connack(connack) => {
+                *self = Self::Connack {
+                    code: connack.code,
+                    assigned: connack.assigned_client_id.map(<[u8]>::to_vec),
+                }
+            }
             ConnackPeek::NeedMore | ConnackPeek::NotConnack => *self = Self::Other,
         }
     }
@@ -39,7 +49,16 @@ impl Answer {
     /// The code of its CONNACK.
     pub(super) fn code(&self) -> Option<u8> {
         match self {
-            Self::Connack(code) => Some(*code),
+            Self::Connack { code, .. } => Some(*code),
+            _ => None,
+        }
+    }
+
+    /// The id that a client which was accepted has been given, the first time it is
+    /// asked for.
+    pub(super) fn take_assigned(&mut self) -> Option<Vec<u8>> {
+        match self {
+            Self::Connack { code: 0, assigned } => assigned.take().filter(|id| !id.is_empty()),
             _ => None,
         }
     }
@@ -60,6 +79,20 @@ mod tests {
         assert_eq!(answer.code(), Some(5));
         answer.observe(b"more");
         assert_eq!(answer.code(), Some(5));
+    }
+
+    #[test]
+    fn an_assigned_id_is_told_once_and_only_to_a_client_that_is_accepted() {
+        for (code, told) in [(0, Some(b"id".to_vec())), (0x87, None)] {
+            let mut answer = Answer::new();
+            for byte in [0x20, 8, 0, code, 5, 0x12, 0, 2, b'i', b'd'] {
+                assert_eq!(answer.take_assigned(), None);
+                answer.observe(&[byte]);
+            }
+            assert_eq!(answer.code(), Some(code));
+            assert_eq!(answer.take_assigned(), told);
+            assert_eq!(answer.take_assigned(), None);
+        }
     }
 
     #[test]

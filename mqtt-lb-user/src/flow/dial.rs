@@ -11,6 +11,7 @@ use tokio::net::TcpStream;
 use tracing::warn;
 
 use super::sniff::Sniffed;
+use crate::affinity::Client;
 use crate::backend::{Backend, Lease, Pool, dial, proxy};
 use crate::config::{EmptyClientId, Timeouts};
 use crate::datapath::{Offers, Paths, Route};
@@ -36,6 +37,14 @@ impl Key {
             // The NUL, which MQTT forbids in a client id, keeps the two kinds apart.
             EmptyClientId::Source => Some(Self::Stick(format!("\0{}", peer.ip()).into_bytes())),
             EmptyClientId::Reject => None,
+        }
+    }
+
+    /// What the client is routed by.
+    pub(super) fn client(&self, peer: SocketAddr) -> Client<'_> {
+        Client {
+            key: self.bytes(),
+            source: peer.ip(),
         }
     }
 
@@ -97,7 +106,7 @@ impl<'a> Dialer<'a> {
             peer,
             local: SocketAddr::new(local.ip().to_canonical(), local.port()),
             keepalive: timeouts.tcp_keepalive,
-            order: pool.route(Instant::now(), key.bytes()).into_iter(),
+            order: pool.route(Instant::now(), key.client(peer)).into_iter(),
             left: timeouts.connect,
         })
     }

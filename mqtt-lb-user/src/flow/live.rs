@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Instant;
 
 use tokio::sync::Notify;
@@ -29,10 +29,11 @@ pub struct LiveFlow {
     pub backend: SocketAddr,
     /// [`crate::datapath::backend_tag`] of the backend.
     pub tag: u32,
-    /// The client id.
+    /// The client id of its CONNECT; [`LiveFlow::name`] knows more.
     pub client_id: Vec<u8>,
     /// When the client was accepted.
     pub accepted: Instant,
+    assigned: OnceLock<Box<[u8]>>,
     path: AtomicU8,
     bytes: [AtomicU64; 2],
     last_ms: AtomicU64,
@@ -55,12 +56,24 @@ impl LiveFlow {
             tag,
             client_id: client_id.to_vec(),
             accepted,
+            assigned: OnceLock::new(),
             path: AtomicU8::new(PathKind::Copy as u8),
             bytes: Default::default(),
             last_ms: AtomicU64::new(0),
             verdict: AtomicU8::new(0),
             ended: Notify::new(),
         }
+    }
+
+    /// The client's id: its own, or the one its broker has given it.
+    pub fn name(&self) -> &[u8] {
+        self.assigned.get().map_or(&self.client_id, |id| id)
+    }
+
+    /// The broker has given the client an id.
+    pub(super) fn assign(&self, id: &[u8]) {
+        // A CONNACK comes once.
+        let _ = self.assigned.set(id.into());
     }
 
     /// The path it is on.
@@ -177,6 +190,14 @@ mod tests {
         assert_eq!((all[0].bytes(), all[0].path()), ([3, 4], PathKind::Sockmap));
         drop(entered);
         assert!(live.all().is_empty());
+    }
+
+    #[test]
+    fn an_assigned_id_takes_the_place_of_the_clients_own() {
+        let flow = flow();
+        assert_eq!(flow.name(), b"c0");
+        flow.assign(b"auto-1");
+        assert_eq!(flow.name(), b"auto-1");
     }
 
     #[tokio::test]

@@ -3,6 +3,7 @@
 mod abort;
 mod accept;
 mod answer;
+mod assigned;
 pub mod closer;
 mod dial;
 mod failover;

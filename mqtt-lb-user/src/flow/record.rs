@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::time::{Instant, SystemTime};
 
+use super::assigned::Named;
 use super::dial::Reached;
 use super::shared::Shared;
 use super::sniff::Sniffed;
@@ -86,6 +87,12 @@ impl Record {
     /// The backend's answer, if it was a CONNACK.
     pub(super) fn connack(&mut self, code: Option<u8>) {
         self.session.connack = code;
+    }
+
+    /// The backend has given the client an id.
+    pub(super) fn named(&mut self, named: &Named) {
+        self.session.client_id = Some(named.id.clone());
+        self.session.sticky = Some(named.sticky);
     }
 
     /// The flow is on this path now.

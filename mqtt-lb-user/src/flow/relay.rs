@@ -15,6 +15,7 @@ use tokio::sync::watch;
 use tracing::debug;
 
 use super::abort;
+use super::assigned::Nameless;
 use super::dial::Reached;
 use super::live::LiveFlow;
 use super::record::Record;
@@ -84,10 +85,17 @@ pub(super) async fn relay(
         record.started(),
     );
     let entered = shared.live.enter(live);
+    let pool = shared.pools.get(&backend.pool);
+    let nameless = pool.filter(|_| routed.client_id.is_empty());
+    let nameless = nameless.map(|pool| Nameless {
+        pool,
+        backend: backend.clone(),
+        live: entered.flow.clone(),
+    });
     let mut flow = Flow {
         dirs: Directions::default(),
         offers,
-        watched: Watched::new(routed.connack, routed.rest, &shared.metrics),
+        watched: Watched::new(routed.connack, routed.rest, nameless, &shared.metrics),
         settings: Settings {
             buffer: config.limits.copy_buffer,
             drain: config.timeouts.drain,
@@ -101,6 +109,9 @@ pub(super) async fn relay(
     let run = flow.run(pump, shared, record).await;
     flow.account();
     record.connack(flow.watched.connack());
+    if let Some(named) = flow.watched.named() {
+        record.named(named);
+    }
     record.bytes(flow.dirs.up.total(), flow.dirs.down.total());
     match run {
         Ok(Run::Over(end)) => Relayed::Over(end),

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::answer::Answer;
+use super::assigned::{Named, Nameless};
 use super::sniff::Rest;
 use crate::datapath::Directions;
 use crate::datapath::copy::Observer;
@@ -14,6 +15,8 @@ use crate::session::End;
 /// The observer of one flow.
 pub(super) struct Watched {
     answer: Answer,
+    nameless: Option<Nameless>,
+    named: Option<Named>,
     connack: Duration,
     connack_due: Instant,
     rest: Option<Rest>,
@@ -24,10 +27,18 @@ pub(super) struct Watched {
 
 impl Watched {
     /// A flow whose CONNECT has just been written to the backend, but for the
-    /// `rest`. The answer may take `connack` from the end of the CONNECT.
-    pub(super) fn new(connack: Duration, rest: Option<Rest>, metrics: &Arc<Metrics>) -> Self {
+    /// `rest`. The answer may take `connack` from the end of the CONNECT, and names
+    /// a client that is `nameless`.
+    pub(super) fn new(
+        connack: Duration,
+        rest: Option<Rest>,
+        nameless: Option<Nameless>,
+        metrics: &Arc<Metrics>,
+    ) -> Self {
         Self {
             answer: Answer::new(),
+            nameless,
+            named: None,
             connack,
             connack_due: Instant::now() + connack,
             rest,
@@ -40,6 +51,11 @@ impl Watched {
     /// The code of the CONNACK, once there is one.
     pub(super) fn connack(&self) -> Option<u8> {
         self.answer.code()
+    }
+
+    /// What the client is called, if the broker has named it.
+    pub(super) fn named(&self) -> Option<&Named> {
+        self.named.as_ref()
     }
 
     /// When the flow ends if nothing comes, and how.
@@ -99,6 +115,11 @@ impl Observer for Watched {
 
     fn down(&mut self, bytes: &[u8]) {
         self.answer.observe(bytes);
+        if self.nameless.is_some() {
+            if let Some(id) = self.answer.take_assigned() {
+                self.named = self.nameless.take().map(|client| client.named(id));
+            }
+        }
     }
 
     fn may_leave(&self) -> bool {

@@ -7,8 +7,8 @@ use prometheus_client::metrics::gauge::Gauge;
 
 use super::Metrics;
 use super::labels::{
-    BackendErrorLabels, BackendLabels, FailoverLabels, ListenerLabels, PathLabels,
-    PathReasonLabels, RefusedLabels, StickyLabels,
+    BackendErrorLabels, BackendLabels, FailoverLabels, ListenerLabels, MoveLabels, PathLabels,
+    PathReasonLabels, PoolLabels, RefusedLabels, StickyLabels,
 };
 use crate::affinity::Sticky;
 use crate::config::PathKind;
@@ -43,9 +43,18 @@ pub struct PoolMetrics {
     pub replayed: Counter,
     /// CONNECTs too long to be kept for another backend.
     pub too_long: Counter,
+    /// Ids given by brokers that the stick table learned.
+    pub assigned: Counter,
+    /// Ids brought back to their home.
+    pub moved_home: Counter,
+    /// Ids brought over to a backend with too few.
+    pub moved_over: Counter,
+    /// Idle connections closed so that their ids move.
+    pub closed_to_move: Counter,
     hit: Counter,
     new: Counter,
     moved: Counter,
+    returned: Counter,
     none: Counter,
 }
 
@@ -56,6 +65,7 @@ impl PoolMetrics {
             Sticky::Hit => &self.hit,
             Sticky::New => &self.new,
             Sticky::Moved => &self.moved,
+            Sticky::Returned => &self.returned,
             Sticky::None => &self.none,
         }
     }
@@ -148,12 +158,27 @@ impl Metrics {
             };
             self.failover.get_or_create_owned(&labels)
         };
+        let moves = |kind| {
+            let labels = MoveLabels {
+                pool: name.to_owned(),
+                kind,
+            };
+            self.moves.get_or_create_owned(&labels)
+        };
+        let labels = PoolLabels {
+            pool: name.to_owned(),
+        };
         PoolMetrics {
+            assigned: self.assigned.get_or_create_owned(&labels),
+            moved_home: moves("home"),
+            moved_over: moves("rebalance"),
+            closed_to_move: moves("closed"),
             replayed: failover("replayed"),
             too_long: failover("too_long"),
             hit: counter(Sticky::Hit),
             new: counter(Sticky::New),
             moved: counter(Sticky::Moved),
+            returned: counter(Sticky::Returned),
             none: counter(Sticky::None),
         }
     }
@@ -202,6 +227,7 @@ pub fn sticky_name(sticky: Sticky) -> &'static str {
         Sticky::Hit => "hit",
         Sticky::New => "new",
         Sticky::Moved => "moved",
+        Sticky::Returned => "returned",
         Sticky::None => "none",
     }
 }

@@ -38,12 +38,28 @@ pub struct BackendErrorLabels {
     pub reason: &'static str,
 }
 
+/// `{pool}`
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct PoolLabels {
+    /// Name of the pool.
+    pub pool: String,
+}
+
+/// `{pool,kind}`
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct MoveLabels {
+    /// Name of the pool.
+    pub pool: String,
+    /// `home`, `rebalance` or `closed`.
+    pub kind: &'static str,
+}
+
 /// `{pool,result}`
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct StickyLabels {
     /// Name of the pool.
     pub pool: String,
-    /// `hit`, `new`, `moved` or `none`.
+    /// `hit`, `new`, `moved`, `returned` or `none`.
     pub result: &'static str,
 }
 

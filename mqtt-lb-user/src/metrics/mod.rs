@@ -17,8 +17,8 @@ pub use handles::{
     BackendMetrics, ListenerMetrics, PathMetrics, PoolMetrics, path_name, sticky_name,
 };
 pub use labels::{
-    BackendErrorLabels, BackendLabels, DirectionLabels, FailoverLabels, ListenerLabels, PathLabels,
-    PathReasonLabels, RefusedLabels, ResultLabels, StickyLabels,
+    BackendErrorLabels, BackendLabels, DirectionLabels, FailoverLabels, ListenerLabels, MoveLabels,
+    PathLabels, PathReasonLabels, PoolLabels, RefusedLabels, ResultLabels, StickyLabels,
 };
 
 /// Bounds of `mqttlb_splice_handover_seconds`: around the tens of microseconds that it takes.
@@ -47,8 +47,13 @@ pub struct Metrics {
     pub backend_errors: Family<BackendErrorLabels, Counter>,
     /// `mqttlb_backend_up{pool,backend}`: 1 when new clients may go there.
     pub backend_up: Family<BackendLabels, Gauge>,
-    /// `mqttlb_sticky_total{pool,result}`: hit, new, moved, none.
+    /// `mqttlb_sticky_total{pool,result}`: hit, new, moved, returned, none.
     pub sticky: Family<StickyLabels, Counter>,
+    /// `mqttlb_assigned_ids_total{pool}`: ids given by brokers that a table learned.
+    pub assigned: Family<PoolLabels, Counter>,
+    /// `mqttlb_rebalance_moves_total{pool,kind}`: ids brought home or over, and
+    /// connections closed for it.
+    pub moves: Family<MoveLabels, Counter>,
     /// `mqttlb_failover_total{pool,result}`: CONNECTs by what became of their failover.
     pub failover: Family<FailoverLabels, Counter>,
     /// `mqttlb_bytes_total{direction}`: bytes forwarded.
@@ -112,6 +117,16 @@ impl Metrics {
             backend_errors: add(r, "backend_errors", "Failed tries to reach the backend"),
             backend_up: add(r, "backend_up", "1 when new clients may go to the backend"),
             sticky: add(r, "sticky", "Clients by what the stick table answered"),
+            assigned: add(
+                r,
+                "assigned_ids",
+                "Client ids given by brokers that the stick table learned",
+            ),
+            moves: add(
+                r,
+                "rebalance_moves",
+                "Ids brought home or over, and connections closed for it",
+            ),
             failover: add(
                 r,
                 "failover",

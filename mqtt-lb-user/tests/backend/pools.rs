@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
+use mqtt_lb_user::affinity::Client;
 use mqtt_lb_user::backend::Pools;
 use mqtt_lb_user::metrics::Metrics;
 
@@ -36,7 +37,13 @@ fn pools_appear_stay_and_go() {
     let text = metrics.encode(&Default::default()).unwrap();
     assert!(text.contains("mqttlb_backend_up{pool=\"new\",backend=\"b\"} 1"));
     assert!(!text.contains("mqttlb_backend_up{pool=\"go\""));
-    let late = go.route(Instant::now(), None);
+    let late = go.route(
+        Instant::now(),
+        Client {
+            key: None,
+            source: LOCALHOST,
+        },
+    );
     assert_eq!(late.len(), 2, "a client on its way still gets there");
 }
 

@@ -2,16 +2,16 @@
 
 use super::Balancer;
 use super::turns::{Turns, compare_load};
-use crate::affinity::{BackendId, Candidate, Server};
+use crate::affinity::{BackendId, Candidate, Client, Server};
 
 /// The fewest connections for its weight; equals take turns.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(super) struct LeastConn {
     turns: Turns,
 }
 
 impl Balancer for LeastConn {
-    fn rank(&mut self, _key: Option<&[u8]>, candidates: &[Candidate], out: &mut Vec<BackendId>) {
+    fn rank(&mut self, _client: Client<'_>, candidates: &[Candidate], out: &mut Vec<BackendId>) {
         let takers = || candidates.iter().filter(|c| c.takes_new_clients());
         if out.is_empty() {
             if let Some(least) = takers().min_by(|a, b| compare_load(a, b)) {
@@ -24,5 +24,9 @@ impl Balancer for LeastConn {
 
     fn reconfigure(&mut self, servers: &[Server]) {
         self.turns.reconfigure(servers);
+    }
+
+    fn fork(&self) -> Box<dyn Balancer> {
+        Box::new(self.clone())
     }
 }

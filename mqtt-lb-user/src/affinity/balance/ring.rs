@@ -6,21 +6,33 @@
 //! pingora-ketama, which hashes it without).
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
-use crate::affinity::Server;
+use crate::affinity::{RAMPED, Server};
 
 /// Points per weight, as in nginx.
 const POINTS: usize = 160;
 
 /// Hash values in ascending order, and who owns them.
+#[derive(Clone)]
 pub(super) struct Ring {
-    points: Box<[Point]>,
+    points: Arc<[Point]>,
 }
 
-struct Point {
+/// A point of the ring.
+pub(super) struct Point {
     hash: u32,
+    /// Percent of the server's ramp from which on it counts.
+    wakes_at: u32,
     /// Index of the server in the list the ring was made of.
-    server: u32,
+    pub server: u32,
+}
+
+impl Point {
+    /// Whether it counts when its server has got so many percent of its weight.
+    pub fn is_awake(&self, ramp: u32) -> bool {
+        ramp >= self.wakes_at
+    }
 }
 
 impl Ring {
@@ -30,11 +42,17 @@ impl Ring {
         for (at, server) in (0..).zip(servers) {
             let base = base(server.address);
             let mut hash = 0_u32;
-            for _ in 0..server.weight as usize * POINTS {
+            let count = server.weight as usize * POINTS;
+            for nth in 0..count {
                 let mut hasher = base.clone();
                 hasher.update(&hash.to_le_bytes());
                 hash = hasher.finalize();
-                points.push(Point { hash, server: at });
+                points.push(Point {
+                    hash,
+                    // Each percent wakes as many; the first ones are always awake.
+                    wakes_at: (nth * RAMPED as usize / count) as u32 + 1,
+                    server: at,
+                });
             }
         }
         points.sort_by_key(|point| point.hash);
@@ -44,14 +62,13 @@ impl Ring {
         }
     }
 
-    /// The owners of all points, once around, from the first point at or behind
-    /// the key's hash.
-    pub fn walk(&self, key: &[u8]) -> impl Iterator<Item = usize> {
+    /// All points, once around, from the first one at or behind the key's hash.
+    pub fn walk(&self, key: &[u8]) -> impl Iterator<Item = &Point> {
         let hash = crc32fast::hash(key);
         let (before, from) = self
             .points
             .split_at(self.points.partition_point(|p| p.hash < hash));
-        from.iter().chain(before).map(|point| point.server as usize)
+        from.iter().chain(before)
     }
 }
 

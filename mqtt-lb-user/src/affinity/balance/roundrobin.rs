@@ -2,16 +2,16 @@
 
 use super::Balancer;
 use super::turns::Turns;
-use crate::affinity::{BackendId, Candidate, Server};
+use crate::affinity::{BackendId, Candidate, Client, Server};
 
 /// In turn, by weight.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(super) struct RoundRobin {
     turns: Turns,
 }
 
 impl Balancer for RoundRobin {
-    fn rank(&mut self, _key: Option<&[u8]>, candidates: &[Candidate], out: &mut Vec<BackendId>) {
+    fn rank(&mut self, _client: Client<'_>, candidates: &[Candidate], out: &mut Vec<BackendId>) {
         if out.is_empty() {
             out.extend(
                 self.turns
@@ -23,5 +23,9 @@ impl Balancer for RoundRobin {
 
     fn reconfigure(&mut self, servers: &[Server]) {
         self.turns.reconfigure(servers);
+    }
+
+    fn fork(&self) -> Box<dyn Balancer> {
+        Box::new(self.clone())
     }
 }

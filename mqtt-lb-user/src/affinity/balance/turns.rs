@@ -9,7 +9,7 @@ use std::cmp::{Ordering, Reverse};
 use crate::affinity::{BackendId, Candidate, Server};
 
 /// Who is due, and how much.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(super) struct Turns {
     /// Sorted by id. One per backend ever chosen from, pruned on reload.
     standings: Vec<(BackendId, i64)>,
@@ -23,7 +23,7 @@ impl Turns {
         let mut total = 0;
         let mut best: Option<(BackendId, i64)> = None;
         for candidate in entrants {
-            let weight = i64::from(candidate.weight);
+            let weight = candidate.share() as i64;
             let standing = self.standing(candidate.id);
             *standing += weight;
             total += weight;
@@ -72,8 +72,8 @@ impl Turns {
     }
 }
 
-/// Compares connections per weight, without rounding.
+/// Compares connections per share, without rounding.
 pub(super) fn compare_load(a: &Candidate, b: &Candidate) -> Ordering {
-    let load = |x: &Candidate, y: &Candidate| u128::from(x.connections) * u128::from(y.weight);
+    let load = |x: &Candidate, y: &Candidate| u128::from(x.connections) * u128::from(y.share());
     load(a, b).cmp(&load(b, a))
 }

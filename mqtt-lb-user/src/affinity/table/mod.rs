@@ -6,16 +6,22 @@
 //! live equally long, the order of their last match is also the order in which
 //! they expire.
 //!
+//! An entry also knows the client's *home*: the backend it was first given to. A
+//! client that had to move because its backend was away still belongs there.
+//!
 //! Memory is bounded: an entry costs 40 bytes, 4 to 8 of index, and its key; and
 //! all keys together get 256 bytes for each entry the table has room for, which
 //! counts like the number of entries when it is used up. A table of 100,000
 //! stays under 40 MB even if every client sends an id of 64 KiB.
 
+mod chunks;
+mod owners;
 mod page;
 mod slab;
 
 use std::time::{Duration, Instant};
 
+pub use owners::Share;
 pub use page::{Cursor, Row};
 use slab::{Slab, Slot};
 
@@ -66,11 +72,10 @@ impl StickTable {
             while self.is_over(0, 0) && self.drop_oldest(true) {}
             let mut slab = Slab::new(stick.size);
             while let Some(at) = self.slab.oldest() {
-                let (touched, backend) = match self.slab.get(at) {
-                    Some(slot) => (slot.touched, slot.backend),
-                    None => break,
-                };
-                slab.insert(self.slab.remove(at), backend, touched);
+                let Some(slot) = self.slab.get(at) else { break };
+                let (backend, home) = (self.slab.backend(slot), self.slab.home(slot));
+                let touched = slot.touched;
+                slab.insert(self.slab.remove(at), backend, home, touched);
             }
             self.slab = slab;
         }
@@ -80,7 +85,7 @@ impl StickTable {
     pub fn get(&mut self, now: Instant, key: &[u8]) -> Option<BackendId> {
         let now = self.advance(now);
         let (at, backend) = self.live(key, now)?;
-        self.slab.touch(at, now, backend);
+        self.slab.touch(at, now);
         Some(backend)
     }
 
@@ -88,20 +93,24 @@ impl StickTable {
     #[must_use]
     pub fn peek(&self, now: Instant, key: &[u8]) -> Option<BackendId> {
         let slot = self.slab.get(self.slab.find(key)?)?;
-        self.left(slot, self.nanos(now)).map(|_| slot.backend)
+        self.left(slot, self.nanos(now))
+            .map(|_| self.slab.backend(slot))
     }
 
     /// Stores the backend of a key, refreshes the entry, and says what it said
-    /// before. [`Sticky::None`]: the table is full and refuses new entries, or the
-    /// key is longer than any client id.
+    /// before. The backend is the home of a new entry; a known one keeps its home.
+    /// [`Sticky::None`]: the table is full and refuses new entries, the key is
+    /// longer than any client id, or the entries name more than 65,535 backends.
     pub fn set(&mut self, now: Instant, key: &[u8], backend: BackendId) -> Sticky {
         let now = self.advance(now);
         if let Some((at, before)) = self.live(key, now) {
-            self.slab.touch(at, now, backend);
+            self.slab.touch(at, now);
             return if before == backend {
                 Sticky::Hit
-            } else {
+            } else if self.slab.set_backend(at, backend) {
                 Sticky::Moved
+            } else {
+                Sticky::None
             };
         }
         if key.len() > LONGEST_KEY {
@@ -112,8 +121,19 @@ impl StickTable {
                 return Sticky::None;
             }
         }
-        self.slab.insert(key.into(), backend, now);
-        Sticky::New
+        if self.slab.insert(key.into(), backend, backend, now) {
+            Sticky::New
+        } else {
+            Sticky::None
+        }
+    }
+
+    /// Changes where a key's client belongs, without refreshing the entry, and
+    /// says whether there is one.
+    pub fn set_home(&mut self, now: Instant, key: &[u8], home: BackendId) -> bool {
+        let now = self.advance(now);
+        self.live(key, now)
+            .is_some_and(|(at, _)| self.slab.set_home(at, home))
     }
 
     /// Removes the entry of a key and returns its backend.
@@ -131,21 +151,37 @@ impl StickTable {
         removed
     }
 
-    /// Removes a backend's entries and returns how many there were. O(entries).
+    /// Removes a backend's entries and returns how many there were; clients that
+    /// belong there and are elsewhere belong where they are. O(entries).
     pub fn clear_backend(&mut self, backend: BackendId) -> usize {
         self.retain(|owner| owner != backend)
     }
 
-    /// Keeps the entries whose backend pleases, and returns how many were removed.
-    /// O(entries).
+    /// Keeps the entries whose backend pleases, and returns how many were removed;
+    /// an entry whose home does not please is at home where it is. O(entries), but
+    /// O(backends) when all of them please.
     pub fn retain(&mut self, keep: impl Fn(BackendId) -> bool) -> usize {
+        if self.shares().all(|share| keep(share.backend)) {
+            return 0;
+        }
         let before = self.slab.len();
         for at in 1..self.slab.end() {
-            if self.slab.get(at).is_some_and(|slot| !keep(slot.backend)) {
+            let Some(slot) = self.slab.get(at) else {
+                continue;
+            };
+            let (backend, home) = (self.slab.backend(slot), self.slab.home(slot));
+            if !keep(backend) {
                 self.slab.remove(at);
+            } else if !keep(home) {
+                self.slab.set_home(at, backend);
             }
         }
         before - self.slab.len()
+    }
+
+    /// Entries by backend, in no order: each backend that an entry names. O(backends).
+    pub fn shares(&self) -> impl Iterator<Item = Share> + '_ {
+        self.slab.shares()
     }
 
     /// Frees at most `budget` expired entries and returns how many. Expired
@@ -213,7 +249,7 @@ impl StickTable {
     fn live(&mut self, key: &[u8], now: u64) -> Option<(u32, BackendId)> {
         let at = self.slab.find(key)?;
         let slot = self.slab.get(at)?;
-        let backend = slot.backend;
+        let backend = self.slab.backend(slot);
         if self.left(slot, now).is_none() {
             self.slab.remove(at);
             return None;

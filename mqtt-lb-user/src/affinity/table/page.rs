@@ -17,6 +17,8 @@ pub struct Row {
     pub key: Vec<u8>,
     /// Its backend.
     pub backend: BackendId,
+    /// Where its client belongs.
+    pub home: BackendId,
     /// Time until it expires if nobody matches it before.
     pub expires_in: Duration,
 }
@@ -52,7 +54,8 @@ impl StickTable {
     fn row(&self, slot: &Slot, now: u64) -> Option<Row> {
         Some(Row {
             key: slot.key.to_vec(),
-            backend: slot.backend,
+            backend: self.slab.backend(slot),
+            home: self.slab.home(slot),
             expires_in: self.left(slot, now)?,
         })
     }

@@ -7,6 +7,8 @@
 
 use std::hash::{BuildHasher, RandomState};
 
+use super::chunks::Chunks;
+use super::owners::{Owners, Place, Share};
 use crate::affinity::BackendId;
 
 /// Slot number of the sentinel; as a link, "nothing".
@@ -23,7 +25,8 @@ pub(super) struct Slot {
     pub key: Box<[u8]>,
     /// Last match, in the table's nanoseconds.
     pub touched: u64,
-    pub backend: BackendId,
+    backend: Place,
+    home: Place,
     older: u32,
     newer: u32,
     /// The next in the bucket, or in the list of free slots.
@@ -34,8 +37,9 @@ const _: () = assert!(size_of::<Slot>() == 40);
 
 /// Entries by key, and in the order of their last match.
 pub(super) struct Slab {
-    slots: Vec<Slot>,
+    slots: Chunks,
     buckets: Box<[u32]>,
+    owners: Owners,
     free: u32,
     len: usize,
     key_bytes: usize,
@@ -47,17 +51,21 @@ impl Slab {
     /// An empty slab with buckets for `size` entries.
     pub fn new(size: usize) -> Self {
         let buckets = size.clamp(1, MAX_BUCKETS).next_power_of_two();
-        let sentinel = Slot {
+        let mut slots = Chunks::default();
+        // The sentinel. No owner counts it.
+        slots.push(Slot {
             key: Box::default(),
             touched: 0,
-            backend: BackendId(0),
+            backend: 0,
+            home: 0,
             older: NIL,
             newer: NIL,
             chain: NIL,
-        };
+        });
         Self {
-            slots: vec![sentinel],
+            slots,
             buckets: vec![NIL; buckets].into(),
+            owners: Owners::default(),
             free: NIL,
             len: 0,
             key_bytes: 0,
@@ -75,7 +83,7 @@ impl Slab {
     }
 
     pub fn memory_bytes(&self) -> usize {
-        self.slots.capacity() * size_of::<Slot>()
+        self.slots.memory_bytes()
             + self.buckets.len() * size_of::<u32>()
             + self.key_bytes
             + self.len * KEY_OVERHEAD
@@ -84,8 +92,23 @@ impl Slab {
     /// The entry in slot `at`, if there is one.
     pub fn get(&self, at: u32) -> Option<&Slot> {
         self.slots
-            .get(at as usize)
+            .get(at)
             .filter(|slot| at != NIL && slot.newer != at)
+    }
+
+    /// Where the entry sends its client.
+    pub fn backend(&self, slot: &Slot) -> BackendId {
+        self.owners.backend(slot.backend)
+    }
+
+    /// Where its client belongs.
+    pub fn home(&self, slot: &Slot) -> BackendId {
+        self.owners.backend(slot.home)
+    }
+
+    /// Entries by backend.
+    pub fn shares(&self) -> impl Iterator<Item = Share> + '_ {
+        self.owners.shares()
     }
 
     /// The slot after the last one in use so far.
@@ -96,7 +119,7 @@ impl Slab {
     pub fn find(&self, key: &[u8]) -> Option<u32> {
         let mut at = self.buckets[self.bucket(key)];
         while at != NIL {
-            let slot = &self.slots[at as usize];
+            let slot = &self.slots[at];
             if *slot.key == *key {
                 return Some(at);
             }
@@ -107,54 +130,90 @@ impl Slab {
 
     /// The entry that was matched longest ago.
     pub fn oldest(&self) -> Option<u32> {
-        self.newer(NIL)
+        Some(self.slots[NIL].newer).filter(|&oldest| oldest != NIL)
     }
 
-    /// The entry matched next after `at`.
-    pub fn newer(&self, at: u32) -> Option<u32> {
-        Some(self.slots[at as usize].newer).filter(|&newer| newer != NIL)
-    }
-
-    /// Adds an entry that is not there yet, as the newest.
-    pub fn insert(&mut self, key: Box<[u8]>, backend: BackendId, touched: u64) {
+    /// Adds an entry that is not there yet, as the newest. Without effect when
+    /// the entries name too many backends.
+    pub fn insert(
+        &mut self,
+        key: Box<[u8]>,
+        backend: BackendId,
+        home: BackendId,
+        touched: u64,
+    ) -> bool {
+        let Some(backend) = self.owners.place(backend) else {
+            return false;
+        };
+        self.owners.enter(backend);
+        let Some(home) = self.owners.place(home) else {
+            self.owners.leave(backend);
+            return false;
+        };
+        self.owners.settle(home);
         let bucket = self.bucket(&key);
         self.len += 1;
         self.key_bytes += key.len();
-        let chain = self.buckets[bucket];
         let slot = Slot {
             key,
             touched,
             backend,
+            home,
             older: NIL,
             newer: NIL,
-            chain,
+            chain: self.buckets[bucket],
         };
         let at = if self.free == NIL {
             self.slots.push(slot);
             self.end() - 1
         } else {
             let at = self.free;
-            self.free = self.slots[at as usize].chain;
-            self.slots[at as usize] = slot;
+            self.free = self.slots[at].chain;
+            self.slots[at] = slot;
             at
         };
         self.buckets[bucket] = at;
         self.link_newest(at);
+        true
     }
 
     /// Makes the entry the newest.
-    pub fn touch(&mut self, at: u32, touched: u64, backend: BackendId) {
+    pub fn touch(&mut self, at: u32, touched: u64) {
         self.unlink(at);
         self.link_newest(at);
-        let slot = &mut self.slots[at as usize];
-        slot.touched = touched;
-        slot.backend = backend;
+        self.slots[at].touched = touched;
+    }
+
+    /// Sends the entry's client elsewhere. Without effect when the entries name
+    /// too many backends.
+    pub fn set_backend(&mut self, at: u32, backend: BackendId) -> bool {
+        let Some(place) = self.owners.place(backend) else {
+            return false;
+        };
+        self.owners.enter(place);
+        let before = std::mem::replace(&mut self.slots[at].backend, place);
+        self.owners.leave(before);
+        true
+    }
+
+    /// Changes where the entry's client belongs. Without effect when the entries
+    /// name too many backends.
+    pub fn set_home(&mut self, at: u32, home: BackendId) -> bool {
+        let Some(place) = self.owners.place(home) else {
+            return false;
+        };
+        self.owners.settle(place);
+        let before = std::mem::replace(&mut self.slots[at].home, place);
+        self.owners.unsettle(before);
+        true
     }
 
     /// Removes an entry and gives its key back.
     pub fn remove(&mut self, at: u32) -> Box<[u8]> {
         self.unlink(at);
-        let slot = &mut self.slots[at as usize];
+        let slot = &mut self.slots[at];
+        self.owners.leave(slot.backend);
+        self.owners.unsettle(slot.home);
         let key = std::mem::take(&mut slot.key);
         let next = std::mem::replace(&mut slot.chain, self.free);
         // A link to itself marks a free slot: no entry is its own neighbour.
@@ -168,10 +227,10 @@ impl Slab {
         if link == at {
             self.buckets[bucket] = next;
         } else {
-            while self.slots[link as usize].chain != at {
-                link = self.slots[link as usize].chain;
+            while self.slots[link].chain != at {
+                link = self.slots[link].chain;
             }
-            self.slots[link as usize].chain = next;
+            self.slots[link].chain = next;
         }
         key
     }
@@ -181,15 +240,15 @@ impl Slab {
     }
 
     fn link_newest(&mut self, at: u32) {
-        let last = std::mem::replace(&mut self.slots[NIL as usize].older, at);
-        self.slots[last as usize].newer = at;
-        self.slots[at as usize].older = last;
-        self.slots[at as usize].newer = NIL;
+        let last = std::mem::replace(&mut self.slots[NIL].older, at);
+        self.slots[last].newer = at;
+        self.slots[at].older = last;
+        self.slots[at].newer = NIL;
     }
 
     fn unlink(&mut self, at: u32) {
-        let Slot { older, newer, .. } = self.slots[at as usize];
-        self.slots[older as usize].newer = newer;
-        self.slots[newer as usize].older = older;
+        let Slot { older, newer, .. } = self.slots[at];
+        self.slots[older].newer = newer;
+        self.slots[newer].older = older;
     }
 }

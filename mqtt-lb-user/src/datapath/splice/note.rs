@@ -63,6 +63,7 @@ fn sticky_code(sticky: Sticky) -> u8 {
         Sticky::Hit => 1,
         Sticky::New => 2,
         Sticky::Moved => 3,
+        Sticky::Returned => 4,
     }
 }
 
@@ -71,6 +72,7 @@ fn sticky(code: u8) -> Sticky {
         1 => Sticky::Hit,
         2 => Sticky::New,
         3 => Sticky::Moved,
+        4 => Sticky::Returned,
         _ => Sticky::None,
     }
 }
@@ -106,7 +108,13 @@ mod tests {
             unpack(&pack(&memo(b"c0"), 1)).connecting,
             Duration::from_millis(65_535)
         );
-        for sticky in [Sticky::None, Sticky::Hit, Sticky::New, Sticky::Moved] {
+        for sticky in [
+            Sticky::None,
+            Sticky::Hit,
+            Sticky::New,
+            Sticky::Moved,
+            Sticky::Returned,
+        ] {
             let memo = Memo {
                 sticky,
                 ..memo(b"")

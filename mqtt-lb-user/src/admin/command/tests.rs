@@ -1,4 +1,7 @@
+use std::time::Duration;
+
 use super::*;
+use crate::backend::AdminState;
 
 fn one(line: &str) -> Result<Command, CommandError> {
     let mut commands = parse(line.as_bytes())?;
@@ -8,50 +11,59 @@ fn one(line: &str) -> Result<Command, CommandError> {
 
 #[test]
 fn commands() {
-    let table = |key: Option<&[u8]>| Command::ShowTable {
-        pool: "emqx".into(),
-        key: key.map(<[u8]>::to_vec),
+    let table = |key: Option<&[u8]>| {
+        Command::Table(TableCommand::Show {
+            pool: "emqx".into(),
+            key: key.map(<[u8]>::to_vec),
+        })
     };
-    let clear = |which| Command::ClearTable {
-        pool: "emqx".into(),
-        which,
+    let clear = |which| {
+        Command::Table(TableCommand::Clear {
+            pool: "emqx".into(),
+            which,
+        })
     };
-    let state = |state| Command::SetBackend {
-        pool: "emqx".into(),
-        backend: "a/b".into(),
-        state,
-        deadline: None,
+    let state = |state| {
+        Command::Backend(BackendCommand::SetState {
+            pool: "emqx".into(),
+            backend: "a/b".into(),
+            state,
+            deadline: None,
+        })
     };
     for (line, expected) in [
         ("help", Command::Help),
         ("prompt", Command::Prompt),
         ("quit", Command::Quit),
         ("show info", Command::ShowInfo),
-        ("show backends", Command::ShowBackends { pool: None }),
+        (
+            "show backends",
+            Command::Backend(BackendCommand::Show { pool: None }),
+        ),
         (
             "show backends emqx",
-            Command::ShowBackends {
+            Command::Backend(BackendCommand::Show {
                 pool: Some("emqx".into()),
-            },
+            }),
         ),
         ("set backend emqx/a/b state ready", state(AdminState::Ready)),
         ("set backend emqx/a/b state drain", state(AdminState::Drain)),
         ("set backend emqx/a/b state maint", state(AdminState::Maint)),
         (
             "set backend emqx/b state drain deadline 90s",
-            Command::SetBackend {
+            Command::Backend(BackendCommand::SetState {
                 pool: "emqx".into(),
                 backend: "b".into(),
                 state: AdminState::Drain,
                 deadline: Some(Duration::from_secs(90)),
-            },
+            }),
         ),
         (
             "shutdown sessions server emqx/b",
-            Command::ShutdownSessions {
+            Command::Backend(BackendCommand::Shutdown {
                 pool: "emqx".into(),
                 backend: "b".into(),
-            },
+            }),
         ),
         ("show flows", Command::ShowFlows { path: None }),
         (
@@ -60,7 +72,7 @@ fn commands() {
                 path: Some(PathKind::Splice),
             },
         ),
-        ("show table", Command::ShowTables),
+        ("show table", Command::Table(TableCommand::List)),
         ("show table emqx", table(None)),
         ("show table emqx key c0", table(Some(b"c0"))),
         (
@@ -79,11 +91,11 @@ fn commands() {
         ),
         (
             "set table emqx key backend backend emqx1",
-            Command::SetTable {
+            Command::Table(TableCommand::Set {
                 pool: "emqx".into(),
                 key: b"backend".to_vec(),
                 backend: "emqx1".into(),
-            },
+            }),
         ),
     ] {
         assert_eq!(one(line), Ok(expected), "{line}");
@@ -93,19 +105,19 @@ fn commands() {
 #[test]
 fn wrong_words_get_the_usage() {
     for (line, usage) in [
-        ("show backends a b", SHOW_BACKENDS),
-        ("show backends \\xff", SHOW_BACKENDS),
-        ("set backend", SET_BACKEND),
-        ("set backend emqx1 state ready", SET_BACKEND),
-        ("set backend emqx/emqx1 state up", SET_BACKEND),
-        ("set backend emqx/emqx1 weight 2", SET_BACKEND),
-        ("show table emqx c0", SHOW_TABLE),
-        ("show table emqx key", SHOW_TABLE),
-        ("set table emqx key c0", SET_TABLE),
-        ("set table emqx key c0 backend", SET_TABLE),
-        ("clear table", CLEAR_TABLE),
-        ("clear table emqx key", CLEAR_TABLE),
-        ("clear table emqx c0", CLEAR_TABLE),
+        ("show backends a b", backend::SHOW),
+        ("show backends \\xff", backend::SHOW),
+        ("set backend", backend::SET_STATE),
+        ("set backend emqx1 state ready", backend::SET_STATE),
+        ("set backend emqx/emqx1 state up", backend::SET_STATE),
+        ("set backend emqx/emqx1 weight 2", backend::SET_STATE),
+        ("show table emqx c0", table::SHOW),
+        ("show table emqx key", table::SHOW),
+        ("set table emqx key c0", table::SET),
+        ("set table emqx key c0 backend", table::SET),
+        ("clear table", table::CLEAR),
+        ("clear table emqx key", table::CLEAR),
+        ("clear table emqx c0", table::CLEAR),
     ] {
         assert_eq!(one(line), Err(CommandError::Usage(usage)), "{line}");
     }
@@ -131,7 +143,10 @@ fn unknown_commands_are_named_and_escaped() {
 #[test]
 fn a_line_is_read_whole_or_not_at_all() {
     let both = parse(b"show info; show table").expect("valid");
-    assert_eq!(both, [Command::ShowInfo, Command::ShowTables]);
+    assert_eq!(
+        both,
+        [Command::ShowInfo, Command::Table(TableCommand::List)]
+    );
     assert!(parse(b"clear table emqx; shwo info").is_err());
     assert_eq!(parse(b""), Ok(Vec::new()));
 }
@@ -139,20 +154,20 @@ fn a_line_is_read_whole_or_not_at_all() {
 #[test]
 fn help_names_every_command() {
     for usage in [
-        SHOW_BACKENDS,
-        SET_BACKEND,
-        SHOW_TABLE,
-        SET_TABLE,
-        CLEAR_TABLE,
+        backend::SHOW,
+        backend::SET_STATE,
+        table::SHOW,
+        table::SET,
+        table::CLEAR,
     ] {
-        assert!(HELP.iter().any(|(command, _)| *command == usage), "{usage}");
+        assert!(help().any(|(command, _)| command == usage), "{usage}");
     }
 }
 
 #[test]
 fn every_command_is_documented() {
-    let documented = include_str!("../../../docs/observability.md");
-    for (command, _) in HELP {
+    let documented = include_str!("../../../../docs/observability.md");
+    for (command, _) in help() {
         let cell = format!("| `{}` |", command.replace('|', "\\|"));
         assert!(documented.contains(&cell), "{cell}");
     }
