@@ -14,7 +14,7 @@ use std::net::{IpAddr, SocketAddr};
 
 pub use balance::{Balancer, Policy};
 pub use route::Affinity;
-pub use table::{Cursor, Row, Share, StickTable};
+pub use table::{Cursor, Row, Said, Share, StickTable};
 
 /// A backend's number: stable per pool and name for the life of the process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -44,6 +44,7 @@ fn config(backends: &str) -> config::Pool {
         health: Some(HEALTH),
         on_marked_down: config::MarkedDown::default(),
         backends: backends.split_whitespace().map(backend).collect(),
+        ..config::Pool::default()
     }
 }
 

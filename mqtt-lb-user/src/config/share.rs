@@ -67,7 +67,7 @@ impl Share {
         let wait = section.or(
             "wait",
             Duration::from_secs(1),
-            duration(Duration::ZERO..=Duration::from_secs(600)),
+            duration(Duration::ZERO..=Duration::from_secs(60)),
         );
         let timeout = section.or(
             "timeout",
@@ -111,7 +111,9 @@ fn parse_url(text: &str) -> Read<Redis> {
         _ => return Err(format!("this is not the address of a Redis server: {HOW}")),
     }
     if text.contains(['?', '#']) {
-        return Err(format!("? and # have no meaning here: {HOW}, with %3F and %23 in a password"));
+        return Err(format!(
+            "? and # have no meaning here: {HOW}, with %3F and %23 in a password"
+        ));
     }
     let info = text
         .into_connection_info()
@@ -138,7 +140,9 @@ mod tests {
         Redis {
             host: host.to_owned(),
             port,
-            user: login.map(|(user, _)| user.to_owned()).filter(|user| !user.is_empty()),
+            user: login
+                .map(|(user, _)| user.to_owned())
+                .filter(|user| !user.is_empty()),
             password: login.map(|(_, password)| password.to_owned()),
             db,
         }
@@ -148,12 +152,21 @@ mod tests {
     fn addresses() {
         for (text, expected) in [
             ("redis://10.0.0.9", redis("10.0.0.9", 6379, None, 0)),
-            ("redis://cache.local:7000/3", redis("cache.local", 7000, None, 3)),
+            (
+                "redis://cache.local:7000/3",
+                redis("cache.local", 7000, None, 3),
+            ),
             ("redis://[::1]:6379/", redis("::1", 6379, None, 0)),
-            ("redis://lb:se%40cret@h:1/0", redis("h", 1, Some(("lb", "se@cret")), 0)),
+            (
+                "redis://lb:se%40cret@h:1/0",
+                redis("h", 1, Some(("lb", "se@cret")), 0),
+            ),
             ("redis://:pass@h", redis("h", 6379, Some(("", "pass")), 0)),
         ] {
-            assert_eq!(parse_url(text).map_err(|e| format!("{text}: {e}")), Ok(expected));
+            assert_eq!(
+                parse_url(text).map_err(|e| format!("{text}: {e}")),
+                Ok(expected)
+            );
         }
     }
 

@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use sd_notify::NotifyState;
+use tokio::sync::watch;
 use tracing::{error, info, warn};
 
-use crate::config::{Config, Origin};
+use crate::config::{Config, Origin, Share};
 use crate::datapath::sockmap::Sockmap;
 use crate::flow::Shared;
 
@@ -13,6 +14,7 @@ use crate::flow::Shared;
 pub(super) struct Source {
     origin: Option<Origin>,
     started: Config,
+    share: watch::Sender<Option<Share>>,
 }
 
 impl Source {
@@ -21,7 +23,13 @@ impl Source {
         Self {
             origin,
             started: config.clone(),
+            share: watch::Sender::new(config.share.clone()),
         }
+    }
+
+    /// The `[share]` section, as it is after each reload.
+    pub(super) fn share(&self) -> watch::Receiver<Option<Share>> {
+        self.share.subscribe()
     }
 
     /// Reads the file again. A bad one changes nothing; live connections go on
@@ -41,6 +49,7 @@ impl Source {
                     warn!("reload: a change of {section} takes effect after a restart");
                 }
                 shared.pools.apply(&config);
+                self.share.send_replace(config.share.clone());
                 if let Some(sockmap) = sockmap {
                     sockmap.backends(&super::paths::addresses(&config));
                 }

@@ -117,7 +117,10 @@ mod tests {
     fn message(bytes: usize) -> PushInfo {
         PushInfo {
             kind: PushKind::Message,
-            data: vec![Value::BulkString(b"c".to_vec()), Value::BulkString(vec![0; bytes])],
+            data: vec![
+                Value::BulkString(b"c".to_vec()),
+                Value::BulkString(vec![0; bytes]),
+            ],
         }
     }
 

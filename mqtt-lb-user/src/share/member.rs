@@ -87,7 +87,9 @@ impl Member {
             Some((outbox.len(), outbox.take_dropped()))
         });
         if let Some((waiting, dropped)) = queue.flatten() {
-            self.metrics.queue.set(i64::try_from(waiting).unwrap_or(i64::MAX));
+            self.metrics
+                .queue
+                .set(i64::try_from(waiting).unwrap_or(i64::MAX));
             self.metrics.dropped.inc_by(dropped);
         }
     }

@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::version::{Anchor, Clock, Version};
+use super::version::{Clock, Version};
 use crate::affinity::BackendId;
 
 /// Bytes of key per place in the queue, on average.
@@ -69,10 +69,10 @@ impl Outbox {
         }
     }
 
-    /// Another limit and wall clock; what waits goes on waiting.
-    pub fn configure(&mut self, anchor: Anchor, limit: usize) {
-        self.clock.set(anchor);
+    /// Another limit and another to wake; what waits goes on waiting.
+    pub fn configure(&mut self, limit: usize, wake: Wake) {
         self.limit = limit;
+        self.wake = wake;
     }
 
     /// The clock of the versions.
@@ -121,15 +121,30 @@ impl Outbox {
         news
     }
 
+    /// Says those clears again that Redis, which has these, has lost.
+    pub fn say_again(&mut self, there: &BTreeMap<Cleared, Version>) {
+        for (which, version) in &self.clears {
+            if there.get(which).is_none_or(|there| there < version) {
+                self.unsaid.insert(*which, *version);
+            }
+        }
+    }
+
+    /// The newest removal known of all entries of a backend.
+    #[must_use]
+    pub fn clear_of(&self, backend: BackendId) -> Version {
+        let known = |which| self.clears.get(&which).copied().unwrap_or_default();
+        known(None).max(known(Some(backend)))
+    }
+
     /// The newest removal known of a key or of all entries of its backend.
     #[must_use]
     pub fn removal(&self, key: &[u8], backend: BackendId) -> Version {
-        let known = |which| self.clears.get(&which).copied().unwrap_or_default();
         let own = match self.waiting.get(key) {
             Some(What::Removal(version)) => *version,
             _ => Version::NONE,
         };
-        own.max(known(None)).max(known(Some(backend)))
+        own.max(self.clear_of(backend))
     }
 
     /// Takes the clears not yet told.
@@ -219,6 +234,7 @@ mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
     use super::*;
+    use crate::share::Anchor;
 
     const EXPIRE: Duration = Duration::from_secs(600);
 
@@ -330,7 +346,10 @@ mod tests {
         outbox.give_back(removals, clears);
         assert_eq!(outbox.len(), 3);
         let again: Vec<_> = outbox.take(10).into_iter().map(|(_, what)| what).collect();
-        assert!(matches!(again[..], [What::Entry, What::Removal(_)]), "{again:?}");
+        assert!(
+            matches!(again[..], [What::Entry, What::Removal(_)]),
+            "{again:?}"
+        );
         assert_eq!(outbox.take_clears().len(), 1);
     }
 

@@ -141,10 +141,13 @@ impl Connection {
         let (next, mut found): (u64, Vec<Vec<u8>>) = scan.query_async(&mut self.inner).await?;
         found.retain(|name| name.starts_with(&keys.entries));
         let values = self.values(found.clone()).await?;
-        let entries = found.into_iter().zip(values).filter_map(|(mut name, value)| {
-            let key = name.split_off(keys.entries.len());
-            Some((key, value?))
-        });
+        let entries = found
+            .into_iter()
+            .zip(values)
+            .filter_map(|(mut name, value)| {
+                let key = name.split_off(keys.entries.len());
+                Some((key, value?))
+            });
         Ok(Answer::Scanned(next, entries.collect()))
     }
 

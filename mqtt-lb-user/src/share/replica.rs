@@ -138,19 +138,15 @@ impl Replica {
 
     /// The next request, if there is anything to ask. Its answer goes to
     /// [`Replica::answered`] before the next call.
-    pub fn next(
-        &mut self,
-        now: Instant,
-        table: &mut StickTable,
-        names: &Names,
-    ) -> Option<Request> {
+    pub fn next(&mut self, now: Instant, table: &mut StickTable, names: &Names) -> Option<Request> {
         let keep = table.keep();
         let outbox = table.outbox()?;
         let clears = outbox.take_clears();
         if !clears.is_empty() {
             self.flight.clears = clears;
             let fields = self.flight.clears.iter();
-            let named = fields.filter_map(|(which, version)| Some((field(*which, names)?, *version)));
+            let named =
+                fields.filter_map(|(which, version)| Some((field(*which, names)?, *version)));
             return Some(Request::Clear(named.collect(), keep));
         }
         if outbox.is_empty() && self.phase == Phase::Live {
@@ -195,8 +191,18 @@ impl Replica {
         match (request, answer) {
             (Request::Push(pushes), Answer::Done) => self.tally.sent += pushes.len() as u64,
             (Request::Clears, Answer::Clears(fields)) => {
+                let mut there = BTreeMap::new();
                 for (field, version) in fields {
-                    self.clear_read(now, table, names, &field, &version);
+                    match clear_read(names, &field, &version) {
+                        Ok((which, version)) => {
+                            self.tally.count(table.adopt_clear(now, which, version));
+                            there.insert(which, version);
+                        }
+                        Err(outcome) => self.tally.count(outcome),
+                    }
+                }
+                if let Some(outbox) = table.outbox() {
+                    outbox.say_again(&there);
                 }
                 self.phase = Phase::Scan(0);
             }
@@ -223,7 +229,12 @@ impl Replica {
     pub fn heard(&mut self, now: Instant, table: &mut StickTable, names: &Names, message: &[u8]) {
         match Message::decode(message) {
             Some(Message::Entry(key, record)) => self.apply(now, table, names, &key, &record),
-            Some(Message::Clear(field, version)) => self.clear(now, table, names, &field, version),
+            Some(Message::Clear(field, version)) => {
+                self.tally.count(match cleared(&field, names) {
+                    Some(which) => table.adopt_clear(now, which, version),
+                    None => Outcome::UnknownBackend,
+                })
+            }
             None => self.tally.count(Outcome::Malformed),
         }
     }
@@ -232,7 +243,10 @@ impl Replica {
     /// has expired or was evicted: that happens to every balancer by itself.
     fn batch(&mut self, now: Instant, table: &mut StickTable, names: &Names) -> Vec<Push> {
         let keep = table.keep();
-        let taken = table.outbox().map(|outbox| outbox.take(STEP)).unwrap_or_default();
+        let taken = table
+            .outbox()
+            .map(|outbox| outbox.take(STEP))
+            .unwrap_or_default();
         let mut batch = Vec::with_capacity(taken.len());
         for (key, what) in taken {
             match what {
@@ -284,21 +298,6 @@ impl Replica {
         }
     }
 
-    fn clear_read(
-        &mut self,
-        now: Instant,
-        table: &mut StickTable,
-        names: &Names,
-        field: &[u8],
-        version: &[u8],
-    ) {
-        let text = |bytes| std::str::from_utf8(bytes).ok();
-        match (text(field), text(version).and_then(Version::parse)) {
-            (Some(field), Some(version)) => self.clear(now, table, names, field, version),
-            _ => self.tally.count(Outcome::Malformed),
-        }
-    }
-
     fn apply(
         &mut self,
         now: Instant,
@@ -319,24 +318,6 @@ impl Replica {
         };
         self.tally.count(outcome);
     }
-
-    fn clear(
-        &mut self,
-        now: Instant,
-        table: &mut StickTable,
-        names: &Names,
-        field: &str,
-        version: Version,
-    ) {
-        let which = match field {
-            record::ALL => Some(None),
-            name => names.id(name).map(Some),
-        };
-        self.tally.count(match which {
-            Some(which) => table.adopt_clear(now, which, version),
-            None => Outcome::UnknownBackend,
-        });
-    }
 }
 
 /// The entry of a key as it is told to others.
@@ -344,7 +325,10 @@ fn entry(now: Instant, table: &mut StickTable, names: &Names, key: Arc<[u8]>) ->
     let said = table.said(now, &key)?;
     let place = Place {
         backend: names.name(said.backend)?.to_owned(),
-        home: names.name(said.home).or(names.name(said.backend))?.to_owned(),
+        home: names
+            .name(said.home)
+            .or(names.name(said.backend))?
+            .to_owned(),
     };
     let record = Record {
         version: said.version,
@@ -362,4 +346,20 @@ fn field(which: Cleared, names: &Names) -> Option<String> {
         None => Some(record::ALL.to_owned()),
         Some(backend) => names.name(backend).map(str::to_owned),
     }
+}
+
+/// Reads a field of a clear; `None` when its backend is not one of this balancer.
+fn cleared(field: &str, names: &Names) -> Option<Cleared> {
+    match field {
+        record::ALL => Some(None),
+        name => names.id(name).map(Some),
+    }
+}
+
+/// Reads a clear as it stands in Redis.
+fn clear_read(names: &Names, field: &[u8], version: &[u8]) -> Result<(Cleared, Version), Outcome> {
+    let text = |bytes| std::str::from_utf8(bytes).map_err(|_| Outcome::Malformed);
+    let version = Version::parse(text(version)?).ok_or(Outcome::Malformed)?;
+    let which = cleared(text(field)?, names).ok_or(Outcome::UnknownBackend)?;
+    Ok((which, version))
 }

@@ -103,7 +103,11 @@ impl Plan {
             }
             let new = Self::look(pools, settings);
             let same = self.pools.len() == new.pools.len()
-                && self.pools.iter().zip(&new.pools).all(|(a, b)| Arc::ptr_eq(a, b));
+                && self
+                    .pools
+                    .iter()
+                    .zip(&new.pools)
+                    .all(|(a, b)| Arc::ptr_eq(a, b));
             if !same || self.share != new.share {
                 return;
             }
@@ -192,7 +196,8 @@ impl Sharing<'_> {
                 member.report();
             }
             if self.members.iter().all(Member::is_filled) {
-                self.filled.send_if_modified(|filled| !std::mem::replace(filled, true));
+                self.filled
+                    .send_if_modified(|filled| !std::mem::replace(filled, true));
             }
             if idle {
                 tokio::select! {

@@ -32,6 +32,7 @@ pub fn pool(health: Option<Health>, backends: &[(&str, SocketAddr)]) -> Pool {
         health,
         on_marked_down: Default::default(),
         backends: backends.iter().map(backend).collect(),
+        ..Pool::default()
     }
 }
 
@@ -63,6 +64,7 @@ pub fn config(pools: &[(&str, Pool)]) -> Config {
             shutdown_grace: time,
         },
         splice: Default::default(),
+        share: None,
         sockmap: Sockmap {
             policy: SockmapPolicy::Auto,
             limit: 1,

@@ -17,22 +17,30 @@
 mod chunks;
 mod owners;
 mod page;
+mod shared;
 mod slab;
+mod versions;
 
 use std::time::{Duration, Instant};
 
 pub use owners::Share;
 pub use page::{Cursor, Row};
+pub use shared::Said;
 use slab::{Slab, Slot};
 
 use super::{BackendId, Sticky};
 use crate::config::Stick;
+use crate::share::Outbox;
 
 /// Bytes of key per entry of the table's size, on average.
 const KEY_BYTES: usize = 256;
 
 /// The longest key MQTT allows (MQTT 5.0, 1.5.4): any table has room for one.
 const LONGEST_KEY: usize = 65_535;
+
+/// The table's time, in nanoseconds, when it is first told the time: entries from elsewhere
+/// may have been matched before, though by less than the longest expire time, a year.
+const START: u64 = 366 * 86_400 * 1_000_000_000;
 
 /// Which backend each client id belongs to. Every operation on one key is O(1).
 pub struct StickTable {
@@ -43,6 +51,8 @@ pub struct StickTable {
     /// The latest time it was told, in nanoseconds.
     clock: u64,
     evictions: u64,
+    /// What the other balancers have to be told, while the table is shared.
+    outbox: Option<Outbox>,
 }
 
 impl StickTable {
@@ -56,6 +66,7 @@ impl StickTable {
             origin: None,
             clock: 0,
             evictions: 0,
+            outbox: None,
         }
     }
 
@@ -102,6 +113,14 @@ impl StickTable {
     /// [`Sticky::None`]: the table is full and refuses new entries, the key is
     /// longer than any client id, or the entries name more than 65,535 backends.
     pub fn set(&mut self, now: Instant, key: &[u8], backend: BackendId) -> Sticky {
+        let before = self.store(now, key, backend);
+        if before != Sticky::None {
+            self.note_match(now, key, before != Sticky::Hit);
+        }
+        before
+    }
+
+    fn store(&mut self, now: Instant, key: &[u8], backend: BackendId) -> Sticky {
         let now = self.advance(now);
         if let Some((at, before)) = self.live(key, now) {
             self.slab.touch(at, now);
@@ -131,16 +150,21 @@ impl StickTable {
     /// Changes where a key's client belongs, without refreshing the entry, and
     /// says whether there is one.
     pub fn set_home(&mut self, now: Instant, key: &[u8], home: BackendId) -> bool {
-        let now = self.advance(now);
-        self.live(key, now)
-            .is_some_and(|(at, _)| self.slab.set_home(at, home))
+        let nanos = self.advance(now);
+        let live = self.live(key, nanos);
+        let found = live.is_some_and(|(at, _)| self.slab.set_home(at, home));
+        if found {
+            self.note_match(now, key, true);
+        }
+        found
     }
 
     /// Removes the entry of a key and returns its backend.
     pub fn remove(&mut self, now: Instant, key: &[u8]) -> Option<BackendId> {
-        let now = self.advance(now);
-        let (at, backend) = self.live(key, now)?;
+        let nanos = self.advance(now);
+        let (at, backend) = self.live(key, nanos)?;
         self.slab.remove(at);
+        self.note_removal(now, key);
         Some(backend)
     }
 
@@ -148,12 +172,14 @@ impl StickTable {
     pub fn clear(&mut self) -> usize {
         let removed = self.slab.len();
         self.slab = Slab::new(self.stick.size);
+        self.note_clear(None);
         removed
     }
 
     /// Removes a backend's entries and returns how many there were; clients that
     /// belong there and are elsewhere belong where they are. O(entries).
     pub fn clear_backend(&mut self, backend: BackendId) -> usize {
+        self.note_clear(Some(backend));
         self.retain(|owner| owner != backend)
     }
 
@@ -278,8 +304,14 @@ impl StickTable {
         let since = self.origin.map_or(Duration::ZERO, |origin| {
             now.saturating_duration_since(origin)
         });
-        self.clock
-            .max(u64::try_from(since.as_nanos()).unwrap_or(u64::MAX))
+        let since = u64::try_from(since.as_nanos()).unwrap_or(u64::MAX);
+        self.clock.max(START.saturating_add(since))
+    }
+
+    /// The latest time it was told.
+    fn latest(&self) -> Option<Instant> {
+        let since = Duration::from_nanos(self.clock.saturating_sub(START));
+        self.origin.map(|origin| origin + since)
     }
 }
 
