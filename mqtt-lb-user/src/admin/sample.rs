@@ -14,6 +14,7 @@ use prometheus_client::registry::Registry;
 
 use mqtt_lb_ebpf::splice_stat::Stat;
 
+use super::moves::Moving;
 use crate::affinity::StickTable;
 use crate::backend::Pools;
 use crate::datapath::splice::Splice;
@@ -22,6 +23,7 @@ use crate::datapath::splice::Splice;
 pub(super) fn registry(pools: &Arc<Pools>, splice: Option<Arc<Splice>>) -> Registry {
     let mut registry = Registry::default();
     registry.register_collector(Box::new(Tables(Arc::clone(pools))));
+    registry.register_collector(Box::new(Moving(Arc::clone(pools))));
     registry.register_collector(Box::new(Spliced(splice)));
     registry.register_collector(Box::new(Process));
     registry

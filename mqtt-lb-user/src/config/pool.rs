@@ -7,6 +7,7 @@ use super::backend::Backend;
 use super::clash::Addresses;
 use super::health::Health;
 use super::marked_down::MarkedDown;
+use super::rebalance::Rebalance;
 use super::section::{Place, Section};
 use super::stick::Stick;
 use super::value::{Read, boolean, choice, expected, integer};
@@ -25,6 +26,8 @@ pub struct Pool {
     pub stick: Option<Stick>,
     /// The stick table is shared with other balancers ([`super::Share`]).
     pub shared: bool,
+    /// How ids of the table go home and over; `None`: never.
+    pub rebalance: Option<Rebalance>,
     /// What happens to clients with an empty client id.
     pub empty_client_id: EmptyClientId,
     /// Which PROXY protocol header the backends get.
@@ -87,6 +90,7 @@ impl Default for Pool {
             balance: Balance::RoundRobin,
             stick: None,
             shared: false,
+            rebalance: None,
             empty_client_id: EmptyClientId::Balance,
             proxy_protocol: ProxyProtocol::Off,
             failover_codes: FAILOVER_CODES.to_vec(),
@@ -106,6 +110,12 @@ impl Pool {
     ) -> Self {
         let default = Self::default();
         let backends = section.list("backend");
+        if section.has("rebalance") && !section.has("stick") {
+            section.missing(&format!(
+                "rebalance moves the entries of a stick table, and there is none: add \
+                 [pool.{name}.stick], or take [pool.{name}.rebalance] out"
+            ));
+        }
         if !section.has("backend") {
             section.missing(&format!(
                 "no backend: add [[pool.{name}.backend]] with name and address"
@@ -119,6 +129,7 @@ impl Pool {
             balance: section.or("balance", default.balance, choice),
             stick: stick.map(Stick::read),
             shared,
+            rebalance: section.section("rebalance").map(Rebalance::read),
             empty_client_id: section.or("empty_client_id", default.empty_client_id, choice),
             proxy_protocol: section.or("proxy_protocol", default.proxy_protocol, choice),
             failover_codes: section.or("failover_codes", default.failover_codes, read_codes),

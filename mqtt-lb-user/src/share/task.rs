@@ -49,7 +49,7 @@ pub async fn run(
             let members = plan.pools.iter().map(|pool| {
                 let wake = Arc::clone(&wake);
                 pool.with_table(|table| {
-                    table.share(Clock::new(anchor(), node), share.queue, move || {
+                    table.start_sharing(Clock::new(anchor(), node), share.queue, move || {
                         wake.notify_one();
                     });
                 });
@@ -118,7 +118,7 @@ impl Plan {
     fn end(&self) {
         for pool in &self.pools {
             if self.share.is_none() || !pool.settings().shared {
-                pool.with_table(|table| table.unshare());
+                pool.with_table(|table| table.stop_sharing());
             }
         }
     }

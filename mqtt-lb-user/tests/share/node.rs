@@ -57,7 +57,8 @@ impl Node {
             at: start,
             unix_millis: UNIX_MILLIS + ahead.as_millis() as u64,
         };
-        self.table.share(Clock::new(anchor, n), limit, || ());
+        self.table
+            .start_sharing(Clock::new(anchor, n), limit, || ());
     }
 
     pub fn id(&self, name: &str) -> BackendId {

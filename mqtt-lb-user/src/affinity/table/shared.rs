@@ -27,7 +27,7 @@ pub struct Said {
 impl StickTable {
     /// From now on every change made here is noted in an [`Outbox`] with room for `limit` keys,
     /// and `wake` is called. A table that is shared already keeps its clock.
-    pub fn share(&mut self, clock: Clock, limit: usize, wake: impl Fn() + Send + 'static) {
+    pub fn start_sharing(&mut self, clock: Clock, limit: usize, wake: impl Fn() + Send + 'static) {
         match &mut self.outbox {
             Some(outbox) => outbox.configure(limit, Box::new(wake)),
             None => self.outbox = Some(Outbox::new(clock, limit, Box::new(wake))),
@@ -35,7 +35,7 @@ impl StickTable {
     }
 
     /// Takes no more notes.
-    pub fn unshare(&mut self) {
+    pub fn stop_sharing(&mut self) {
         self.outbox = None;
     }
 
