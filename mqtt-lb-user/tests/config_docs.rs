@@ -88,6 +88,7 @@ fn the_full_example_is_the_default() {
     let full = parse("full", block(&page, "<!-- every key -->")).expect("valid");
     let least = parse("least", block(&page, "The least that works")).expect("valid");
     assert_eq!(least.pools["emqx"].stick, None);
+    assert_eq!(least.share, None);
     assert_eq!(least.pools["emqx"].rebalance, None);
     let pool = Pool {
         stick: Some(Stick::default()),
@@ -96,6 +97,7 @@ fn the_full_example_is_the_default() {
     };
     let expected = Config {
         workers: 2,
+        share: full.share.clone(),
         pools: [("emqx".to_owned(), pool)].into(),
         ..least.clone()
     };
