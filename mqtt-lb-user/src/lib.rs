@@ -17,6 +17,7 @@ pub mod flow;
 pub mod import;
 pub mod logging;
 pub mod metrics;
+pub mod persist;
 pub mod server;
 pub mod session;
 pub mod share;

@@ -58,9 +58,14 @@ fn gone(lb: &Lb<'_>) {
 
 /// The backend that a balancer's table has for a client.
 fn entry(lb: &Lb<'_>, id: &str) -> Option<String> {
-    let out = lb.admin(&["table", "show", "brokers", id]);
+    let out = lb.admin(&["table", "show", "brokers", "--key", id]);
+    if !out.status.success() {
+        let error = String::from_utf8_lossy(&out.stderr).into_owned();
+        assert!(error.contains("has no key"), "{error}");
+        return None;
+    }
     let text = String::from_utf8_lossy(&out.stdout).into_owned();
-    let (_, name) = text.split_once("server_key=")?;
+    let (_, name) = text.split_once("server_key=").expect("a row");
     Some(name.trim().to_owned())
 }
 
@@ -157,7 +162,9 @@ fn a_redis_that_stops_dies_and_returns_delays_nobody() {
     let unreachable = rounds(&solo, "unreachable", 50);
     redis.process.signal(libc::SIGCONT);
     lbs.iter().for_each(synced);
-    wait_entry(&lbs[1], "stopped-7", entry(&lbs[0], "stopped-7").as_deref());
+    let known = entry(&lbs[0], "stopped-7");
+    assert!(known.is_some());
+    wait_entry(&lbs[1], "stopped-7", known.as_deref());
     let place = visit(&solo, FRONT, "unreachable-7");
     assert_eq!(visit(&solo, OTHER, "unreachable-7"), place);
 
@@ -208,7 +215,9 @@ fn a_reconnect_storm_is_not_passed_on() {
     let lb = sharing(&solo, FRONT, &redis, "");
     synced(&lb);
     for _ in 0..10 {
-        (0..20).for_each(|n| drop(visit(&solo, FRONT, &format!("c{n}"))));
+        for n in 0..20 {
+            visit(&solo, FRONT, &format!("c{n}"));
+        }
     }
     let counted = |sent: f64| sent >= 20.0;
     lb.wait_metric("mqttlb_share_sent_total", &[], SOON, counted);

@@ -6,9 +6,11 @@ use sd_notify::NotifyState;
 use tokio::sync::watch;
 use tracing::{error, info, warn};
 
+use crate::backend::Pool;
 use crate::config::{Config, Origin, Share};
 use crate::datapath::sockmap::Sockmap;
 use crate::flow::Shared;
+use crate::persist;
 
 /// Where the configuration came from, and what only a restart can change.
 pub(super) struct Source {
@@ -48,7 +50,14 @@ impl Source {
                 for section in self.needs_restart(&config) {
                     warn!("reload: a change of {section} takes effect after a restart");
                 }
+                let before = shared.pools.all();
                 shared.pools.apply(&config);
+                let pools = shared.pools.all();
+                let new = |pool: &&Arc<Pool>| before.iter().all(|known| known.name != pool.name);
+                pools
+                    .iter()
+                    .filter(new)
+                    .for_each(|pool| persist::load(pool));
                 self.share.send_replace(config.share.clone());
                 if let Some(sockmap) = sockmap {
                     sockmap.backends(&super::paths::addresses(&config));

@@ -15,16 +15,20 @@
 //! stays under 40 MB even if every client sends an id of 64 KiB.
 
 mod chunks;
+mod copy;
 mod owners;
 mod page;
+mod restore;
 mod shared;
 mod slab;
 mod versions;
 
 use std::time::{Duration, Instant};
 
+pub use copy::{Batch, Entry, Moment};
 pub use owners::Share;
 pub use page::{Cursor, Row};
+pub use restore::{Former, Room};
 pub use shared::Said;
 use slab::{Slab, Slot};
 
@@ -35,21 +39,23 @@ use crate::share::Outbox;
 /// Bytes of key per entry of the table's size, on average.
 const KEY_BYTES: usize = 256;
 
+/// Where the table's time begins: there is room in front of it for entries that are
+/// older than the process, and 438 years behind it.
+const START: u64 = 1 << 62;
+
 /// The longest key MQTT allows (MQTT 5.0, 1.5.4): any table has room for one.
 const LONGEST_KEY: usize = 65_535;
-
-/// The table's time, in nanoseconds, when it is first told the time: entries from elsewhere
-/// may have been matched before, though by less than the longest expire time, a year.
-const START: u64 = 366 * 86_400 * 1_000_000_000;
 
 /// Which backend each client id belongs to. Every operation on one key is O(1).
 pub struct StickTable {
     slab: Slab,
     stick: Stick,
-    /// Zero of the table's time: the first time it is told.
+    /// Begin of the table's time: the first time it is told.
     origin: Option<Instant>,
     /// The latest time it was told, in nanoseconds.
     clock: u64,
+    /// Counts the changes that a reader of pages would not notice.
+    epoch: u64,
     evictions: u64,
     /// What the other balancers have to be told, while the table is shared.
     outbox: Option<Outbox>,
@@ -64,7 +70,8 @@ impl StickTable {
             slab: Slab::new(stick.size),
             stick,
             origin: None,
-            clock: 0,
+            clock: START,
+            epoch: 0,
             evictions: 0,
             outbox: None,
         }
@@ -89,6 +96,7 @@ impl StickTable {
                 slab.insert(self.slab.remove(at), backend, home, touched);
             }
             self.slab = slab;
+            self.epoch += 1;
         }
     }
 
@@ -176,12 +184,15 @@ impl StickTable {
         Some(backend)
     }
 
-    /// Removes all entries and returns how many there were.
-    pub fn clear(&mut self) -> usize {
-        let removed = self.slab.len();
-        self.slab = Slab::new(self.stick.size);
+    /// Removes all entries and hands them out: it takes time to free them, and the
+    /// table can be used meanwhile.
+    pub fn clear(&mut self) -> Cleared {
+        self.epoch += 1;
         self.note_clear(None);
-        removed
+        Cleared(std::mem::replace(
+            &mut self.slab,
+            Slab::new(self.stick.size),
+        ))
     }
 
     /// Removes a backend's entries and returns how many there were; clients that
@@ -198,6 +209,7 @@ impl StickTable {
         if self.shares().all(|share| keep(share.backend)) {
             return 0;
         }
+        self.epoch += 1;
         let before = self.slab.len();
         for at in 1..self.slab.end() {
             let Some(slot) = self.slab.get(at) else {
@@ -269,8 +281,8 @@ impl StickTable {
 
     /// Whether the table would be too large with so many more entries and bytes.
     fn is_over(&self, entries: usize, bytes: usize) -> bool {
-        let budget = self.stick.size.saturating_mul(KEY_BYTES).max(LONGEST_KEY);
-        self.slab.len() + entries > self.stick.size || self.slab.key_bytes() + bytes > budget
+        let room = self.room();
+        self.slab.len() + entries > room.entries || self.slab.key_bytes() + bytes > room.key_bytes
     }
 
     /// Drops the entry matched longest ago if it has expired, or else if it may
@@ -332,6 +344,23 @@ impl StickTable {
     fn latest(&self) -> Option<Instant> {
         let since = Duration::from_nanos(self.clock.saturating_sub(START));
         self.origin.map(|origin| origin + since)
+    }
+}
+
+/// What [`StickTable::clear`] has removed; freed when dropped.
+pub struct Cleared(Slab);
+
+impl Cleared {
+    /// How many entries there were, with those that had expired.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether there were none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
     }
 }
 
