@@ -30,6 +30,8 @@ pub use live::{Live, LiveFlow};
 pub use shared::{Listener, Shared};
 pub use spliced::adopt;
 
+use crate::affinity::{Fields, Key, routes};
+use crate::backend::Pool;
 use crate::session::End;
 use dial::Dialer;
 use record::Record;
@@ -106,6 +108,26 @@ fn refuse(fault: &Fault, peer: SocketAddr, listener: &Listener) -> End {
     fault.end()
 }
 
+/// The client's pool, by the configuration of this moment, and its key there.
+fn route(
+    client: &Fields<'_>,
+    listener: &Listener,
+    shared: &Shared,
+    record: &mut Record,
+) -> Result<(Arc<Pool>, Key), End> {
+    let config = shared.config.load();
+    let settings = config.listeners.get(&listener.name);
+    let name = routes::route(settings.ok_or(End::NoBackend)?, client).pool;
+    record.pool(name);
+    listener.metrics.routed(name);
+    let pool = shared.pools.get(name).ok_or(End::NoBackend)?;
+    let key = pool.key(client).ok_or_else(|| {
+        listener.metrics.refused("empty_client_id");
+        End::Refused("empty_client_id")
+    })?;
+    Ok((pool, key))
+}
+
 /// Brings the client's CONNECT to a backend.
 async fn arrive(
     stream: &TcpStream,
@@ -116,20 +138,13 @@ async fn arrive(
     record: &mut Record,
 ) -> Result<Routed, End> {
     let config = shared.config.load_full();
-    let pool = config
-        .listeners
-        .get(&listener.name)
-        .and_then(|settings| shared.pools.get(&settings.pool))
-        .ok_or(End::NoBackend)?;
-    record.pool(&pool.name);
+    let settings = config.listeners.get(&listener.name);
+    record.pool(&settings.ok_or(End::NoBackend)?.pool);
     let deadline = record.started() + config.timeouts.connect_packet;
     let sniffed = sniff::connect(stream, &config.limits, deadline).await;
     let sniffed = sniffed.map_err(|fault| refuse(&fault, peer, listener))?;
     record.sniffed(&sniffed);
-    let key = pool.key(&sniffed.fields(peer.ip())).ok_or_else(|| {
-        listener.metrics.refused("empty_client_id");
-        End::Refused("empty_client_id")
-    })?;
+    let (pool, key) = route(&sniffed.fields(peer.ip()), listener, shared, record)?;
     let dialer = Dialer::new(
         &pool,
         &key,

@@ -8,7 +8,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use super::Metrics;
 use super::labels::{
     BackendErrorLabels, BackendLabels, FailoverLabels, ListenerLabels, PathLabels,
-    PathReasonLabels, PoolLabels, RefusedLabels, StickyLabels,
+    PathReasonLabels, PoolLabels, RefusedLabels, RoutedLabels, StickyLabels,
 };
 use super::snapshots::{SnapshotMetrics, Snapshots};
 use crate::affinity::Sticky;
@@ -25,6 +25,7 @@ pub struct ListenerMetrics {
     pub pending: Gauge,
     listener: String,
     refused: Family<RefusedLabels, Counter>,
+    routed: Family<RoutedLabels, Counter>,
 }
 
 impl ListenerMetrics {
@@ -34,6 +35,15 @@ impl ListenerMetrics {
         self.refused
             .get_or_create(&RefusedLabels { listener, reason })
             .inc();
+    }
+
+    /// Counts a CONNECT that belongs to a pool.
+    pub fn routed(&self, pool: &str) {
+        let labels = RoutedLabels {
+            listener: self.listener.clone(),
+            pool: pool.to_owned(),
+        };
+        self.routed.get_or_create(&labels).inc();
     }
 }
 
@@ -141,6 +151,7 @@ impl Metrics {
             pending: self.pending.get_or_create_owned(&labels),
             listener: labels.listener,
             refused: self.refused.clone(),
+            routed: self.routed.clone(),
         }
     }
 

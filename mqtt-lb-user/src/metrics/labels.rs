@@ -18,6 +18,15 @@ pub struct RefusedLabels {
     pub reason: &'static str,
 }
 
+/// `{listener,pool}`
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct RoutedLabels {
+    /// Name of the listener.
+    pub listener: String,
+    /// Name of the pool.
+    pub pool: String,
+}
+
 /// `{pool,backend}`
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct BackendLabels {

@@ -19,7 +19,7 @@ pub use handles::{
 };
 pub use labels::{
     BackendErrorLabels, BackendLabels, DirectionLabels, FailoverLabels, ListenerLabels, PathLabels,
-    PathReasonLabels, PoolLabels, RefusedLabels, ResultLabels, StickyLabels,
+    PathReasonLabels, PoolLabels, RefusedLabels, ResultLabels, RoutedLabels, StickyLabels,
 };
 pub use snapshots::SnapshotMetrics;
 
@@ -41,6 +41,8 @@ pub struct Metrics {
     pub pending: Family<ListenerLabels, Gauge>,
     /// `mqttlb_refused_total{listener,reason}`: connections refused, by reason.
     pub refused: Family<RefusedLabels, Counter>,
+    /// `mqttlb_routed_total{listener,pool}`: CONNECTs by the pool they belong to.
+    pub routed: Family<RoutedLabels, Counter>,
     /// `mqttlb_sessions_total{pool,backend}`: flows that reached a backend.
     pub sessions: Family<BackendLabels, Counter>,
     /// `mqttlb_backend_connections{pool,backend}`: flows on a backend now.
@@ -112,6 +114,7 @@ impl Metrics {
                 "Connections without a whole CONNECT",
             ),
             refused: add(r, "refused", "Connections refused"),
+            routed: add(r, "routed", "CONNECTs by the pool they belong to"),
             sessions: add(r, "sessions", "Flows that reached a backend"),
             backend_connections: add(r, "backend_connections", "Flows on the backend now"),
             backend_errors: add(r, "backend_errors", "Failed tries to reach the backend"),
@@ -203,6 +206,7 @@ mod tests {
         let metrics = Metrics::new();
         metrics.listener("mqtt").accepted.inc_by(3);
         metrics.listener("mqtt").refused("tls");
+        metrics.listener("mqtt").routed("emqx");
         metrics.pool("emqx").sticky(Sticky::Moved).inc();
         metrics.backend("emqx", "emqx1").up.set(1);
         metrics.backend("emqx", "emqx1").error("timeout");
@@ -213,6 +217,7 @@ mod tests {
             "mqttlb_connections_total{listener=\"mqtt\"} 3",
             "mqttlb_open_connections{listener=\"mqtt\"} 0",
             "mqttlb_refused_total{listener=\"mqtt\",reason=\"tls\"} 1",
+            "mqttlb_routed_total{listener=\"mqtt\",pool=\"emqx\"} 1",
             "mqttlb_sticky_total{pool=\"emqx\",result=\"moved\"} 1",
             "mqttlb_sticky_total{pool=\"emqx\",result=\"hit\"} 0",
             "mqttlb_backend_up{pool=\"emqx\",backend=\"emqx1\"} 1",

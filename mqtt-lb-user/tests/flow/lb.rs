@@ -52,6 +52,7 @@ impl Lb {
             mqtt_lb_user::config::Listener {
                 bind: address,
                 pool: POOL.to_owned(),
+                routes: Vec::new(),
                 backlog: 1,
             },
         );
