@@ -13,6 +13,7 @@ mod moving;
 pub mod rebalance;
 mod route;
 pub mod routes;
+pub mod slow_start;
 pub mod snapshot;
 pub mod table;
 
@@ -102,7 +103,8 @@ pub enum Sticky {
     Hit,
     /// There was no entry; one was made.
     New,
-    /// The entry's backend was not available; the entry moved.
+    /// The entry's backend was not available, and the entry moved; or it is full, and the
+    /// entry stays.
     Moved,
     /// The client was brought back to its home, or over to a backend with too few.
     Returned,

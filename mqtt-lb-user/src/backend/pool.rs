@@ -6,8 +6,12 @@ use std::time::Instant;
 use arc_swap::ArcSwap;
 
 use super::Backend;
+use super::admission::Admission;
+use super::queue::Queue;
 use super::registry::Registry;
-use crate::affinity::{Affinity, Client, Fields, Key, Server, StickTable, Sticky};
+use crate::affinity::{
+    Affinity, BackendId, Candidate, Client, Fields, Key, Policy, Server, StickTable, Sticky,
+};
 use crate::config;
 use crate::metrics::PoolMetrics;
 
@@ -20,20 +24,25 @@ pub struct Pool {
     /// Held for one decision at a time; a reload swaps the lists above under it, so
     /// that ids and backends always fit together.
     affinity: Mutex<Affinity>,
+    /// Clients for whom the backends have no place now.
+    queue: Arc<Queue>,
     metrics: PoolMetrics,
     registry: Arc<Registry>,
 }
 
 impl Pool {
     pub(super) fn new(name: &str, config: &config::Pool, registry: &Arc<Registry>) -> Self {
-        let backends = backends(name, config, registry);
-        let mut affinity = Affinity::new(config.balance, config.stick, &servers(&backends));
+        let queue = Arc::new(Queue::new(registry.metrics.queue(name)));
+        let backends = backends(name, config, &queue, registry);
+        queue.set_members(&backends);
+        let mut affinity = Affinity::new(policy(config), config.stick, &servers(&backends));
         affinity.rebalance(config.rebalance);
         Self {
             name: name.to_owned(),
             settings: ArcSwap::from_pointee(config.clone()),
             backends: ArcSwap::from_pointee(backends),
             affinity: Mutex::new(affinity),
+            queue,
             metrics: registry.metrics.pool(name),
             registry: Arc::clone(registry),
         }
@@ -65,22 +74,47 @@ impl Pool {
         Key::of(&settings.key, settings.empty_client_id, client)
     }
 
-    /// Where a client belongs: backends in order of preference, none of which is down
-    /// or closed to it.
-    pub fn route(&self, now: Instant, client: Client<'_>) -> Vec<Arc<Backend>> {
+    /// Finds a client the best place there is now, on one of the backends that are
+    /// neither down nor closed to it, or one in the line of those who wait. Whoever gets
+    /// a place has it from here on: two clients never see the same one free.
+    pub fn admit(&self, now: Instant, client: Client<'_>) -> Admission {
+        let size = self.settings.load().queue.map(|queue| queue.size);
+        self.place(now, client, |order, own| {
+            Admission::new(order, own, &self.queue, size)
+        })
+    }
+
+    /// The same for a client that has waited in vain: it waits no more, and if its own
+    /// backend is still full it goes to another one.
+    pub fn admit_now(&self, now: Instant, client: Client<'_>) -> Admission {
+        self.place(now, client, |order, own| {
+            Admission::after_waiting(order, own, &self.queue)
+        })
+    }
+
+    fn place(
+        &self,
+        now: Instant,
+        client: Client<'_>,
+        find: impl FnOnce(Vec<Arc<Backend>>, Option<BackendId>) -> Admission,
+    ) -> Admission {
         let mut ids = Vec::new();
         let mut affinity = self.affinity();
         let backends = self.backends.load();
-        let candidates: Vec<_> = backends.iter().map(|b| b.candidate()).collect();
-        affinity.route(now, client, &candidates, &mut ids);
-        drop(affinity);
-        ids.iter()
-            .filter_map(|id| backends.iter().find(|b| b.id == *id))
-            .cloned()
-            .collect()
+        let candidates = self.candidates(now, &backends);
+        let answer = affinity.route(now, client, &candidates, &mut ids);
+        let find_backend = |id: &BackendId| backends.iter().find(|b| b.id == *id).cloned();
+        let order = ids.iter().filter_map(find_backend).collect();
+        find(order, answer)
     }
 
-    /// Records which backend took the client of [`Pool::route`], and counts the session
+    pub(super) fn candidates(&self, now: Instant, backends: &[Arc<Backend>]) -> Vec<Candidate> {
+        let slow_start = self.settings.load().slow_start;
+        let candidate = |backend: &Arc<Backend>| backend.candidate(now, slow_start);
+        backends.iter().map(candidate).collect()
+    }
+
+    /// Records which backend took the client of [`Pool::admit`], and counts the session
     /// there and the stick table's answer.
     pub fn settle(&self, now: Instant, key: Option<&[u8]>, chosen: &Backend) -> Sticky {
         let mut affinity = self.affinity();
@@ -90,6 +124,20 @@ impl Pool {
         chosen.metrics().sessions.inc();
         self.metrics.sticky(sticky).inc();
         sticky
+    }
+
+    /// Counts the session of a client that is elsewhere because its own backend is full.
+    /// Its entry stays: the backend will have a place for it another time.
+    pub fn visit(&self, chosen: &Backend) -> Sticky {
+        chosen.metrics().sessions.inc();
+        self.metrics.sticky(Sticky::Moved).inc();
+        Sticky::Moved
+    }
+
+    /// Sets a backend's weight until a reload brings another one.
+    pub fn set_weight(&self, backend: &Backend, weight: u32) {
+        backend.set_weight(weight);
+        self.affinity().reweigh(&servers(&self.backends.load()));
     }
 
     /// Records the id that a backend has given to a client that came without one;
@@ -134,8 +182,8 @@ impl Pool {
     /// backends that left get no more clients and lose their stick table entries.
     pub fn apply(&self, config: &config::Pool) {
         let mut affinity = self.affinity();
-        let backends = backends(&self.name, config, &self.registry);
-        affinity.reconfigure(config.balance, config.stick, &servers(&backends));
+        let backends = backends(&self.name, config, &self.queue, &self.registry);
+        affinity.reconfigure(policy(config), config.stick, &servers(&backends));
         // Its keys would be of another kind than those to come.
         let other_key = self.settings.load().key != config.key;
         let table = affinity.table_mut().filter(|_| other_key);
@@ -143,6 +191,9 @@ impl Pool {
         affinity.rebalance(config.rebalance);
         self.settings.store(Arc::new(config.clone()));
         let before = self.backends.swap(Arc::new(backends));
+        let after = self.backends.load();
+        let now = Instant::now();
+        missing(&after, &before).for_each(|new| new.rise(now));
         drop(affinity);
         if let Some(entries) = forgotten.filter(|entries| !entries.is_empty()) {
             tracing::warn!(
@@ -151,11 +202,11 @@ impl Pool {
                 entries.len()
             );
         }
-        let after = self.backends.load();
-        before
-            .iter()
-            .filter(|old| after.iter().all(|new| new.id != old.id))
-            .for_each(|gone| gone.remove());
+        missing(&before, &after).for_each(|gone| gone.remove());
+        if config.queue.is_none() {
+            self.queue.dissolve();
+        }
+        self.queue.set_members(&after);
         drop((before, after));
         self.registry.changed();
     }
@@ -163,6 +214,7 @@ impl Pool {
     /// The pool left the configuration.
     pub(super) fn remove(&self) {
         self.backends.load().iter().for_each(|b| b.remove());
+        self.queue.dissolve();
     }
 
     pub(super) fn affinity(&self) -> MutexGuard<'_, Affinity> {
@@ -170,12 +222,32 @@ impl Pool {
     }
 }
 
-fn backends(pool: &str, config: &config::Pool, registry: &Registry) -> Vec<Arc<Backend>> {
-    config
-        .backends
-        .iter()
-        .map(|spec| registry.backend(pool, spec))
+fn backends(
+    pool: &str,
+    config: &config::Pool,
+    queue: &Arc<Queue>,
+    registry: &Registry,
+) -> Vec<Arc<Backend>> {
+    let specs = config.backends.iter();
+    specs
+        .map(|spec| registry.backend(pool, spec, queue))
         .collect()
+}
+
+/// Those of one list that are not in the other.
+fn missing<'a>(
+    from: &'a [Arc<Backend>],
+    other: &'a [Arc<Backend>],
+) -> impl Iterator<Item = &'a Arc<Backend>> {
+    from.iter()
+        .filter(|backend| other.iter().all(|b| b.id != backend.id))
+}
+
+fn policy(config: &config::Pool) -> Policy {
+    Policy {
+        balance: config.balance,
+        bounded_load: config.bounded_load,
+    }
 }
 
 fn servers(backends: &[Arc<Backend>]) -> Vec<Server> {

@@ -10,8 +10,8 @@ use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpStream;
 use tracing::warn;
 
+use super::admit::Admitted;
 use super::sniff::Sniffed;
-use crate::affinity::Key;
 use crate::backend::{Backend, Lease, Pool, dial, proxy};
 use crate::config::Timeouts;
 use crate::datapath::{Offers, Paths, Route};
@@ -39,6 +39,8 @@ pub(super) struct Dialer<'a> {
     peer: SocketAddr,
     local: SocketAddr,
     keepalive: Duration,
+    /// The client's place on the backend to be tried first.
+    place: Option<Lease>,
     /// Backends not yet tried.
     order: vec::IntoIter<Arc<Backend>>,
     /// What is left of `timeouts.connect`.
@@ -49,7 +51,7 @@ impl<'a> Dialer<'a> {
     /// The way of this CONNECT through the pool; `None` when the client is gone.
     pub(super) fn new(
         pool: &'a Pool,
-        key: &Key,
+        admitted: Admitted,
         sniffed: &'a Sniffed,
         paths: &'a Paths,
         client: &'a TcpStream,
@@ -65,9 +67,8 @@ impl<'a> Dialer<'a> {
             peer,
             local: SocketAddr::new(local.ip().to_canonical(), local.port()),
             keepalive: timeouts.tcp_keepalive,
-            order: pool
-                .route(Instant::now(), key.client(peer.ip()))
-                .into_iter(),
+            place: Some(admitted.place),
+            order: admitted.others.into_iter(),
             left: timeouts.connect,
         })
     }
@@ -78,14 +79,18 @@ impl<'a> Dialer<'a> {
     }
 
     /// Tries the next backends in order until one takes the CONNECT; `None` when
-    /// none does within what is left of `timeouts.connect`.
+    /// none does within what is left of `timeouts.connect`. Full ones are left out.
     pub(super) async fn next(&mut self) -> Option<Reached> {
         let deadline = Instant::now() + self.left;
         loop {
+            let place = self.place.take();
+            let place = place.or_else(|| self.order.find_map(|backend| backend.reserve()))?;
             // A backend that does not answer must not use up the time of the others.
-            let share = self.left / self.order.len().max(1) as u32;
-            let backend = self.order.next().filter(|_| !share.is_zero())?;
-            let reached = self.attempt(&backend, Instant::now() + share).await;
+            let share = self.left / (self.order.len() as u32 + 1);
+            if share.is_zero() {
+                return None;
+            }
+            let reached = self.attempt(place, Instant::now() + share).await;
             self.left = deadline.saturating_duration_since(Instant::now());
             if reached.is_some() {
                 return reached;
@@ -95,8 +100,8 @@ impl<'a> Dialer<'a> {
 
     /// Connects and writes the PROXY header and the CONNECT at once: a broker may
     /// not see a connection without its header, nor a header that is cut.
-    async fn attempt(&self, backend: &Arc<Backend>, deadline: Instant) -> Option<Reached> {
-        let lease = backend.open();
+    async fn attempt(&self, lease: Lease, deadline: Instant) -> Option<Reached> {
+        let backend = lease.backend();
         let proxy = self.pool.settings().proxy_protocol;
         let mut first = proxy::header(proxy, self.peer, self.local);
         first.extend_from_slice(&self.sniffed.bytes);

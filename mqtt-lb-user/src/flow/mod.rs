@@ -2,6 +2,7 @@
 
 mod abort;
 mod accept;
+mod admit;
 mod answer;
 mod assigned;
 pub mod closer;
@@ -33,6 +34,7 @@ pub use spliced::adopt;
 use crate::affinity::{Fields, Key, routes};
 use crate::backend::Pool;
 use crate::session::End;
+use admit::Denied;
 use dial::Dialer;
 use record::Record;
 use relay::{Relayed, Routed};
@@ -108,6 +110,18 @@ fn refuse(fault: &Fault, peer: SocketAddr, listener: &Listener) -> End {
     fault.end()
 }
 
+/// Counts and logs a client that gets no place.
+fn deny(denied: Denied, peer: SocketAddr, listener: &Listener) -> End {
+    if let Some(reason) = denied.reason() {
+        listener.metrics.refused(reason);
+        info!(
+            "listener {}: client {peer} refused: {denied}",
+            listener.name
+        );
+    }
+    denied.end()
+}
+
 /// The client's pool, by the configuration of this moment, and its key there.
 fn route(
     client: &Fields<'_>,
@@ -145,9 +159,18 @@ async fn arrive(
     let sniffed = sniffed.map_err(|fault| refuse(&fault, peer, listener))?;
     record.sniffed(&sniffed);
     let (pool, key) = route(&sniffed.fields(peer.ip()), listener, shared, record)?;
+    let mut rest = sniffed.rest(deadline, pending);
+    let admitted = admit::admit(&pool, key.client(peer.ip()), stream).await;
+    let admitted = admitted.map_err(|denied| deny(denied, peer, listener))?;
+    record.admitted();
+    if let Some(rest) = &mut rest {
+        // Nothing has been read of it meanwhile.
+        rest.deadline += admitted.waited;
+    }
+    let displaced = admitted.displaced;
     let dialer = Dialer::new(
         &pool,
-        &key,
+        admitted,
         &sniffed,
         &shared.paths,
         stream,
@@ -157,7 +180,6 @@ async fn arrive(
     let mut dialer = dialer.ok_or(End::NoBackend)?;
     let first = dialer.next().await.ok_or(End::NoBackend)?;
     record.reached(&first);
-    let rest = sniffed.rest(deadline, pending);
     let mut patience = Patience::new(config.timeouts.connack);
     let (reached, taken) = match rest {
         None => failover::search(first, &mut dialer, &mut patience, stream, &pool, record).await,
@@ -167,7 +189,9 @@ async fn arrive(
         }
     };
     let backend = reached.lease.backend();
-    if taken {
+    if taken && displaced {
+        record.settled(pool.visit(backend));
+    } else if taken {
         record.settled(pool.settle(Instant::now(), key.bytes(), backend));
     } else {
         backend.metrics().sessions.inc();

@@ -69,6 +69,12 @@ impl Record {
         self.session.waited = Some(self.routing - self.started);
     }
 
+    /// The client has a place on a backend, for which it may have waited.
+    pub(super) fn admitted(&mut self) {
+        self.routing = Instant::now();
+        self.session.waited = Some(self.routing - self.started);
+    }
+
     /// It has been written to a backend.
     pub(super) fn reached(&mut self, reached: &Reached) {
         reached

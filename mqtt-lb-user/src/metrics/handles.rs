@@ -4,11 +4,12 @@
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::Histogram;
 
 use super::Metrics;
 use super::labels::{
     BackendErrorLabels, BackendLabels, FailoverLabels, ListenerLabels, PathLabels,
-    PathReasonLabels, PoolLabels, RefusedLabels, RoutedLabels, StickyLabels,
+    PathReasonLabels, PoolLabels, QueueLabels, RefusedLabels, RoutedLabels, StickyLabels,
 };
 use super::snapshots::{SnapshotMetrics, Snapshots};
 use crate::affinity::Sticky;
@@ -83,6 +84,23 @@ impl PoolMetrics {
     }
 }
 
+/// Metrics of one pool's queue.
+#[derive(Clone)]
+pub struct QueueMetrics {
+    /// Clients that wait now.
+    pub clients: Gauge,
+    /// Seconds that clients have waited, with and without success.
+    pub wait: Histogram,
+    /// Clients that got a place.
+    pub served: Counter,
+    /// Clients that have waited in vain.
+    pub timeout: Counter,
+    /// Clients that left meanwhile.
+    pub left: Counter,
+    /// Clients for whom the queue had no room.
+    pub full: Counter,
+}
+
 /// Metrics of one backend.
 #[derive(Clone)]
 pub struct BackendMetrics {
@@ -92,6 +110,8 @@ pub struct BackendMetrics {
     pub connections: Gauge,
     /// 1 when new clients may go there.
     pub up: Gauge,
+    /// Clients that found it full.
+    pub full: Counter,
     labels: BackendLabels,
     errors: Family<BackendErrorLabels, Counter>,
 }
@@ -188,6 +208,26 @@ impl Metrics {
         }
     }
 
+    /// The metrics of a pool's queue; the series start at zero with this call.
+    pub fn queue(&self, pool: &str) -> QueueMetrics {
+        let result = |result| {
+            let pool = pool.to_owned();
+            self.queue
+                .get_or_create_owned(&QueueLabels { pool, result })
+        };
+        let pool = PoolLabels {
+            pool: pool.to_owned(),
+        };
+        QueueMetrics {
+            clients: self.queue_clients.get_or_create_owned(&pool),
+            wait: self.queue_wait.get_or_create_owned(&pool),
+            served: result("served"),
+            timeout: result("timeout"),
+            left: result("left"),
+            full: result("full"),
+        }
+    }
+
     /// The metrics of a backend; the series start at zero with this call.
     pub fn backend(&self, pool: &str, backend: &str) -> BackendMetrics {
         let labels = BackendLabels {
@@ -198,6 +238,7 @@ impl Metrics {
             sessions: self.sessions.get_or_create_owned(&labels),
             connections: self.backend_connections.get_or_create_owned(&labels),
             up: self.backend_up.get_or_create_owned(&labels),
+            full: self.backend_full.get_or_create_owned(&labels),
             labels,
             errors: self.backend_errors.clone(),
         }
