@@ -8,6 +8,7 @@
 pub mod checksum;
 pub mod ends;
 pub mod headers;
+pub mod index;
 pub mod local;
 pub mod quote;
 pub mod sequence;
@@ -20,4 +21,4 @@ pub mod tuple;
 pub mod window;
 
 /// Version of everything in this crate, in the object's `.rodata`.
-pub const LAYOUT: u32 = 1;
+pub const LAYOUT: u32 = 2;

@@ -10,11 +10,12 @@ mod splice;
 use aya_ebpf::macros::{classifier, map, sk_msg, sock_ops, stream_verdict, xdp};
 use aya_ebpf::maps::{Array, HashMap, PerCpuArray, RingBuf, SockHash, SockMap};
 use aya_ebpf::programs::{SkBuffContext, SkMsgContext, SockOpsContext, TcContext, XdpContext};
+use mqtt_lb_ebpf::index::{Bucket, Seed};
 use mqtt_lb_ebpf::local::{LocalArm, LocalCount, LocalKey};
 use mqtt_lb_ebpf::slot::Slot;
 use mqtt_lb_ebpf::splice_slot::{Note, SpliceSlot};
 use mqtt_lb_ebpf::splice_stat::Stat;
-use mqtt_lb_ebpf::tuple::{Place, Place6, Tuple4, Tuple6};
+use mqtt_lb_ebpf::tuple::{Place6, Tuple6};
 
 /// `BPF_F_MMAPABLE`: userspace edits the slots in place.
 const MMAPABLE: u32 = 1 << 10;
@@ -57,9 +58,13 @@ static LOCAL_PORTS: HashMap<u32, u32> = HashMap::with_max_entries(1024, 0);
 
 /// Which flow an IPv4 packet belongs to. Two entries per flow.
 #[map]
-static SPLICE_IDX4: HashMap<Tuple4, Place> = HashMap::with_max_entries(2, 0);
+static SPLICE_IDX4: Array<Bucket> = Array::with_max_entries(2, MMAPABLE);
 
-/// The same for IPv6.
+/// Where they are in it.
+#[map]
+static SPLICE_SEED: Array<Seed> = Array::with_max_entries(1, 0);
+
+/// Which flow an IPv6 packet belongs to. Two entries per flow.
 #[map]
 static SPLICE_IDX6: HashMap<Tuple6, Place6> = HashMap::with_max_entries(2, ON_DEMAND);
 

@@ -1,7 +1,7 @@
-//! Keys of the splice path's index: the 4-tuple of an arriving packet.
+//! Keys of the splice path's indexes: the 4-tuple of an arriving packet.
 //!
 //! They stay as they are in every [`crate::LAYOUT`]: a process has to see which ports
-//! flows of another version occupy.
+//! flows of another version occupy. Those of IPv4 lie in a [`crate::index::Bucket`].
 
 /// An IPv4 packet's addresses and ports as they stand in it (network byte order).
 #[repr(C)]
@@ -77,14 +77,10 @@ const _: () = assert!(size_of::<Place6>() == 36);
 
 #[cfg(feature = "user")]
 mod pod {
-    use super::{Place, Place6, Tuple4, Tuple6};
+    use super::{Place6, Tuple6};
 
     // SAFETY: `repr(C)`, integers only, no padding.
-    unsafe impl aya::Pod for Tuple4 {}
-    // SAFETY: as above.
     unsafe impl aya::Pod for Tuple6 {}
-    // SAFETY: as above.
-    unsafe impl aya::Pod for Place {}
     // SAFETY: as above.
     unsafe impl aya::Pod for Place6 {}
 }

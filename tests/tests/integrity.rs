@@ -18,7 +18,9 @@ use mqtt_lb_tests::stream::plan::{self, Direction, Flow, Pace};
 const STALL: Duration = Duration::from_secs(30);
 const NEEDS: &[Need] = &[Need::Root, Need::Bpf, Need::Program("ip")];
 
-/// Three brokers, PROXY v2, health checks on: nothing of it may touch a stream.
+/// Three brokers, PROXY v2, health checks on: nothing of it may touch a stream. A check
+/// outlasts what a bad wire does to its handshake: the sessions of a backend that is
+/// down are ended.
 const CONFIG: &str = r#"
 [listener.mqtt]
 bind = "10.77.1.1:1883"
@@ -32,7 +34,7 @@ expire = "30m"
 [pool.brokers.health]
 type = "tcp"
 interval = "1s"
-timeout = "1s"
+timeout = "15s"
 [[pool.brokers.backend]]
 name = "b1"
 address = "10.77.2.2:1001"

@@ -18,9 +18,8 @@ use tempfile::TempDir;
 
 /// Connections of one holder: it may have 20,000 descriptors.
 const EACH: usize = 9_000;
-/// Bytes for a flow in the maps, at most: two index entries, the slot, the note, and
-/// the empty buckets of the other family's index.
-const MOST: f64 = 480.0;
+/// Bytes for a flow in the maps, at most: two index entries, the slot and the note.
+const MOST: f64 = 400.0;
 
 #[test]
 #[ignore = "a process that the others start"]

@@ -13,10 +13,10 @@ use mqtt_lb_ebpf::tuple::{Tuple4, Tuple6};
 
 use super::flow::find;
 use super::hook::Hook;
-use super::link;
 use super::packet::{Flow, IP, count, linear, load, sum, tcp_at};
 use super::parse::PLAIN4;
-use crate::{SPLICE_IDX4, SPLICE_IDX6};
+use super::{index, link};
+use crate::SPLICE_IDX6;
 
 /// Bytes of an ICMP error in front of the quote.
 const HEAD: u32 = 8;
@@ -53,8 +53,7 @@ pub fn v4<H: Hook>(hook: H) -> i32 {
         return H::PASS;
     }
     let key = Tuple4::of(&inner, [tcp[0], tcp[1], tcp[2], tcp[3]]).reversed();
-    // SAFETY: the value is a plain number, copied at once.
-    let place = unsafe { SPLICE_IDX4.get(key) }.copied();
+    let place = index::find(key.key());
     let Some((flow, state::FORWARD)) = place.and_then(find) else {
         return H::PASS;
     };

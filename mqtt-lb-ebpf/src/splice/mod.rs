@@ -8,6 +8,7 @@ mod flow;
 mod forward;
 mod hook;
 mod icmp;
+mod index;
 mod learn;
 mod link;
 mod options;

@@ -5,12 +5,12 @@ use core::ptr::null;
 
 use mqtt_lb_ebpf::headers::{is_extension, is_fragment};
 use mqtt_lb_ebpf::tcp::{self, Segment};
-use mqtt_lb_ebpf::tuple::{Tuple4, Tuple6};
+use mqtt_lb_ebpf::tuple::Tuple6;
 
 use super::hook::Hook;
 use super::packet::{IP, linear, read, tcp_at};
-use super::{flow, icmp, stray};
-use crate::{SPLICE_IDX4, SPLICE_IDX6};
+use super::{flow, icmp, index, stray};
+use crate::SPLICE_IDX6;
 
 /// EtherType of IPv4.
 const IPV4: u16 = 0x0800u16.to_be();
@@ -56,8 +56,7 @@ fn v4<H: Hook>(hook: H, packet: *mut u8) -> i32 {
             return H::PASS;
         };
         // Addresses and ports stand in the packet as they do in the key.
-        let key = &*packet.add(IP as usize + 12).cast::<Tuple4>();
-        let place = SPLICE_IDX4.get(key).copied();
+        let place = index::find(read(packet, IP + 12));
         flow::packet::<H, false>(hook, packet, place, null())
     }
 }

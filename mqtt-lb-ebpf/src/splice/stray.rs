@@ -9,8 +9,9 @@ use mqtt_lb_ebpf::tuple::{Place, Tuple4, Tuple6};
 
 use super::flow::find;
 use super::hook::Hook;
+use super::index;
 use super::packet::{IP, count, tcp_at};
-use crate::{SPLICE_IDX4, SPLICE_IDX6};
+use crate::SPLICE_IDX6;
 
 /// A TCP packet over IPv4 that has options or is a fragment.
 #[inline(never)]
@@ -26,8 +27,7 @@ pub fn v4<H: Hook>(hook: H) -> i32 {
     let Some(ports) = hook.get(IP + len) else {
         return H::PASS;
     };
-    // SAFETY: the value is a plain number, copied at once.
-    let place = unsafe { SPLICE_IDX4.get(Tuple4::of(&ip, ports)) }.copied();
+    let place = index::find(Tuple4::of(&ip, ports).key());
     verdict::<H>(place, is_fragment(fragment))
 }
 

@@ -62,7 +62,19 @@ impl<'a> MakeWriter<'a> for Log {
 }
 
 fn open(config: &Splice) -> Opened {
-    SpliceKernel::open(config, &["0.0.0.0:1883".parse().unwrap()]).expect("open")
+    open_for(config, "[::]:1883")
+}
+
+fn open_for(config: &Splice, listener: &str) -> Opened {
+    SpliceKernel::open(config, &[listener.parse().unwrap()]).expect("open")
+}
+
+/// What is logged by `work`.
+fn logged(work: impl FnOnce()) -> String {
+    let log = Log::default();
+    let subscriber = tracing_subscriber::fmt().with_writer(log.clone()).finish();
+    tracing::subscriber::with_default(subscriber, work);
+    String::from_utf8(log.0.lock().expect("log").clone()).expect("UTF-8")
 }
 
 fn refused(config: &Splice) -> String {
@@ -123,7 +135,7 @@ fn what_a_process_leaves_is_adopted_with_its_contents() {
             kernel, adopted, ..
         } = open(&place.config());
         assert!(adopted);
-        assert_eq!(kernel.keys4().expect("keys"), [(KEY4, Slot::new(5, 1))]);
+        assert_eq!(kernel.keys4(), [(KEY4, Slot::new(5, 1))]);
         assert_eq!(kernel.keys6().expect("keys"), [(KEY6, PLACE6)]);
         // SAFETY: as above.
         let seen = unsafe {
@@ -143,9 +155,9 @@ fn a_key_is_inserted_once_and_removed() {
         kernel.insert4(KEY4, Slot(1)).expect("room");
         let again = kernel.insert4(KEY4, Slot(2)).expect_err("twice");
         assert_eq!(again.kind(), std::io::ErrorKind::AlreadyExists);
-        assert_eq!(kernel.keys4().expect("keys"), [(KEY4, Slot(1))]);
+        assert_eq!(kernel.keys4(), [(KEY4, Slot(1))]);
         kernel.remove4(&KEY4);
-        assert_eq!(kernel.keys4().expect("keys"), []);
+        assert_eq!(kernel.keys4(), []);
     });
 }
 
@@ -181,6 +193,33 @@ fn maps_of_another_size_are_used_as_they_are() {
 }
 
 #[test]
+fn without_an_ipv6_listener_ipv6_takes_no_memory() {
+    run(|place| {
+        let none = open_for(&place.config(), "0.0.0.0:1883").kernel;
+        none.insert4(KEY4, Slot::new(5, 1)).expect("room");
+        let index = MapInfo::from_pin(place.pins().join("SPLICE_IDX6")).expect("index");
+        assert_eq!(index.max_entries(), 1);
+        drop(none);
+
+        // The next process has one, and the flows of the first.
+        let mut opened = None;
+        let text = logged(|| opened = Some(open(&place.config())));
+        assert!(text.contains("no room for flows over IPv6"), "{text}");
+        assert!(text.contains("`mqtt-lb flows flush`"), "{text}");
+        let kernel = opened.expect("opened").kernel;
+        assert_eq!(kernel.keys4(), [(KEY4, Slot::new(5, 1))]);
+        kernel
+            .insert6(KEY6, PLACE6)
+            .expect("room for one direction");
+        let other = Tuple6 {
+            source: [9; 16],
+            ..KEY6
+        };
+        kernel.insert6(other, PLACE6).expect_err("but not for both");
+    });
+}
+
+#[test]
 fn maps_that_do_not_fit_are_refused_and_left_alone() {
     run(|place| {
         drop(open(&place.config()));
@@ -210,10 +249,7 @@ fn flows_of_another_version_are_left_alone_and_named() {
             .join("v0")
             .join(pins.file_name().expect("a cookie"));
         std::fs::create_dir_all(&older).expect("directory");
-        let log = Log::default();
-        let subscriber = tracing_subscriber::fmt().with_writer(log.clone()).finish();
-        tracing::subscriber::with_default(subscriber, || open(&place.config()));
-        let text = String::from_utf8(log.0.lock().expect("log").clone()).expect("UTF-8");
+        let text = logged(|| drop(open(&place.config())));
         let named = format!("{} holds flows of another version", older.display());
         assert_eq!(text.matches(&named).count(), 1, "{text}");
         assert!(text.contains("`mqtt-lb flows flush`"), "{text}");

@@ -38,7 +38,8 @@ pub enum Verdict {
 
 /// One bench for the process: a load takes a second.
 pub struct Bench {
-    loaded: Loaded,
+    /// Programs and maps.
+    pub loaded: Loaded,
     /// Flows over both families, alternating.
     pub flows: Vec<Flow>,
     output: Vec<u8>,
@@ -47,13 +48,7 @@ pub struct Bench {
 /// The bench, alone; `None` (and a line that says SKIPPED) where BPF is not to be had.
 pub fn bench() -> Option<MutexGuard<'static, Bench>> {
     static BENCH: OnceLock<Option<Mutex<Bench>>> = OnceLock::new();
-    if let Some(reason) = Loaded::missing() {
-        let test = std::thread::current().name().unwrap_or("test").to_owned();
-        assert!(
-            std::env::var_os("MQTT_LB_NO_SKIP").is_none(),
-            "{test}: {reason}, and MQTT_LB_NO_SKIP is set"
-        );
-        say(&format!("SKIPPED: {test}: {reason}"));
+    if is_missing() {
         return None;
     }
     let bench = BENCH.get_or_init(|| match Bench::new() {
@@ -68,6 +63,20 @@ pub fn bench() -> Option<MutexGuard<'static, Bench>> {
     Some(bench.lock().unwrap_or_else(PoisonError::into_inner))
 }
 
+/// Whether BPF is not to be had; then a line says SKIPPED.
+fn is_missing() -> bool {
+    let Some(reason) = Loaded::missing() else {
+        return false;
+    };
+    let test = std::thread::current().name().unwrap_or("test").to_owned();
+    assert!(
+        std::env::var_os("MQTT_LB_NO_SKIP").is_none(),
+        "{test}: {reason}, and MQTT_LB_NO_SKIP is set"
+    );
+    say(&format!("SKIPPED: {test}: {reason}"));
+    true
+}
+
 /// Prints a line that the test runner does not swallow when the test passes.
 pub fn say(line: &str) {
     use std::io::Write as _;
@@ -75,6 +84,11 @@ pub fn say(line: &str) {
 }
 
 impl Bench {
+    /// A bench of one's own, to change what the others rely on.
+    pub fn alone() -> Option<Self> {
+        (!is_missing()).then(|| Self::new().expect("the programs to load"))
+    }
+
     fn new() -> anyhow::Result<Self> {
         let mut loaded = Loaded::load()?;
         let flows: Vec<_> = (0..FLOWS)

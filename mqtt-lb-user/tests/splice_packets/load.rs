@@ -1,14 +1,18 @@
 //! The programs and maps, loaded and neither pinned nor attached.
 
+use std::io;
 use std::os::fd::{AsFd as _, AsRawFd as _, BorrowedFd};
 
 use anyhow::Context as _;
-use aya::maps::{HashMap, Map, MapData, PerCpuArray};
+use aya::maps::{Array, HashMap, Map, MapData, PerCpuArray};
 use aya::programs::{SchedClassifier, Xdp};
 use aya::{Ebpf, EbpfLoader};
+use mqtt_lb_ebpf::index::{self, Seed};
 use mqtt_lb_ebpf::splice_slot::SpliceSlot;
 use mqtt_lb_ebpf::splice_stat::Stat;
 use mqtt_lb_ebpf::tuple::{Place, Place6, Tuple4, Tuple6};
+use mqtt_lb_user::datapath::mapped::Mapped;
+use mqtt_lb_user::datapath::splice::index4::Index4;
 
 static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/mqtt-lb.bpf.o"));
 
@@ -20,7 +24,7 @@ pub struct Loaded {
     ebpf: Ebpf,
     slots: *mut SpliceSlot,
     stats: PerCpuArray<MapData, u64>,
-    index4: HashMap<MapData, Tuple4, Place>,
+    index4: Index4,
     index6: HashMap<MapData, Tuple6, Place6>,
     listeners: HashMap<MapData, u16, u8>,
 }
@@ -45,8 +49,9 @@ impl Loaded {
     /// # Errors
     /// Where the kernel refuses: that is a bug, and the verifier's log says which.
     pub fn load() -> anyhow::Result<Self> {
+        let buckets = index::buckets(2 * FLOWS);
         let mut ebpf = EbpfLoader::new()
-            .map_max_entries("SPLICE_IDX4", 2 * FLOWS)
+            .map_max_entries("SPLICE_IDX4", buckets)
             .map_max_entries("SPLICE_IDX6", 2 * FLOWS)
             .map_max_entries("SPLICE_SLOTS", FLOWS)
             .map_max_entries("SPLICE_NOTES", FLOWS)
@@ -59,10 +64,20 @@ impl Loaded {
         let xdp: &mut Xdp = ebpf.program_mut(name).context(name)?.try_into()?;
         xdp.load().context(name)?;
         let mut map = |name| ebpf.take_map(name).context(name);
+        let seed = Seed {
+            keys: [0x1234_5678, 0x9abc_def0],
+            buckets,
+            reserved: 0,
+        };
+        Array::<_, Seed>::try_from(map("SPLICE_SEED")?)?.set(0, seed, 0)?;
+        let index4 = match map("SPLICE_IDX4")? {
+            Map::Array(data) => Mapped::new(data.fd().as_fd(), buckets)?,
+            _ => anyhow::bail!("SPLICE_IDX4 is not an array"),
+        };
         Ok(Self {
             slots: mapped(&map("SPLICE_SLOTS")?),
             stats: PerCpuArray::try_from(map("SPLICE_STATS")?)?,
-            index4: HashMap::try_from(map("SPLICE_IDX4")?)?,
+            index4: Index4::new(index4, seed),
             index6: HashMap::try_from(map("SPLICE_IDX6")?)?,
             listeners: HashMap::try_from(map("SPLICE_LISTENERS")?)?,
             ebpf,
@@ -103,7 +118,17 @@ impl Loaded {
 
     /// Enters a key of a flow over IPv4.
     pub fn insert4(&mut self, key: Tuple4, place: Place) {
-        self.index4.insert(key, place, 0).expect("SPLICE_IDX4");
+        self.try_insert4(key, place).expect("SPLICE_IDX4");
+    }
+
+    /// The same, if there is room.
+    pub fn try_insert4(&self, key: Tuple4, place: Place) -> io::Result<()> {
+        self.index4.insert(key, place)
+    }
+
+    /// Takes a key out.
+    pub fn remove4(&self, key: &Tuple4) {
+        self.index4.remove(key);
     }
 
     /// Enters a key of a flow over IPv6.
@@ -122,8 +147,9 @@ impl Loaded {
     pub fn keys(&self) -> Vec<String> {
         let v4 = self
             .index4
-            .iter()
-            .map(|item| format!("{:?}", item.expect("SPLICE_IDX4")));
+            .entries()
+            .into_iter()
+            .map(|item| format!("{item:?}"));
         let v6 = self
             .index6
             .iter()

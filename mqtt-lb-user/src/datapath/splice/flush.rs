@@ -6,7 +6,9 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use aya::maps::{HashMap, Map, MapData};
+use mqtt_lb_ebpf::tuple::{Place6, Tuple6};
 
+use super::index4;
 use super::layout::{IDX4, IDX6};
 use super::pins::{self, Pins};
 use crate::datapath::object;
@@ -75,13 +77,13 @@ pub fn flush(base: &Path, all_namespaces: bool) -> anyhow::Result<Vec<Flushed>> 
 
 /// Flows in the maps pinned at `path`: each has two keys.
 fn flows(path: &Path) -> Option<usize> {
-    let keys = keys::<12, 4>(&path.join(IDX4))? + keys::<36, 36>(&path.join(IDX6))?;
+    let keys = index4::pinned(&path.join(IDX4))?.len() + keys6(&path.join(IDX6))?;
     Some(keys.div_ceil(2))
 }
 
-/// Keys of a pinned hash map with keys of `K` and values of `V` bytes.
-fn keys<const K: usize, const V: usize>(path: &Path) -> Option<usize> {
+/// Keys of a pinned index of IPv6 flows.
+fn keys6(path: &Path) -> Option<usize> {
     let map = Map::HashMap(MapData::from_pin(path).ok()?);
-    let map = HashMap::<_, [u8; K], [u8; V]>::try_from(map).ok()?;
+    let map = HashMap::<_, Tuple6, Place6>::try_from(map).ok()?;
     Some(map.keys().count())
 }

@@ -9,7 +9,7 @@ use std::path::Path;
 use aya::maps::MapData;
 use mqtt_lb_ebpf::tuple::{Tuple4, Tuple6};
 
-use super::layout;
+use super::{index4, layout};
 
 /// `BPF_MAP_GET_NEXT_KEY` (linux/bpf.h).
 const GET_NEXT_KEY: libc::c_long = 4;
@@ -27,20 +27,20 @@ struct NextKey {
 /// both directions of each flow. Only the keys are read: they are of one layout in all
 /// versions.
 pub fn arrivals(directory: &Path) -> Vec<[SocketAddr; 2]> {
-    let v4 = keys::<{ size_of::<Tuple4>() }>(&directory.join(layout::IDX4));
+    let v4 = index4::pinned(&directory.join(layout::IDX4)).unwrap_or_default();
     let v6 = keys::<{ size_of::<Tuple6>() }>(&directory.join(layout::IDX6));
     v4.iter()
-        .map(arrival4)
+        .map(|(key, _)| arrival4(key))
         .chain(v6.iter().map(arrival6))
         .collect()
 }
 
-fn arrival4(key: &[u8; size_of::<Tuple4>()]) -> [SocketAddr; 2] {
-    let address = |at: usize, port: usize| {
-        let ip = Ipv4Addr::new(key[at], key[at + 1], key[at + 2], key[at + 3]);
-        SocketAddr::new(ip.into(), u16::from_be_bytes([key[port], key[port + 1]]))
-    };
-    [address(0, 8), address(4, 10)]
+fn arrival4(key: &Tuple4) -> [SocketAddr; 2] {
+    let address = |ip, port| SocketAddr::new(Ipv4Addr::from(ip).into(), u16::from_be_bytes(port));
+    [
+        address(key.source, key.source_port),
+        address(key.destination, key.destination_port),
+    ]
 }
 
 fn arrival6(key: &[u8; size_of::<Tuple6>()]) -> [SocketAddr; 2] {
@@ -97,7 +97,12 @@ mod tests {
 
     #[test]
     fn keys_are_addresses() {
-        let key = [10, 2, 0, 2, 10, 2, 0, 1, 0x07, 0x5b, 0x27, 0x10];
+        let key = Tuple4 {
+            source: [10, 2, 0, 2],
+            destination: [10, 2, 0, 1],
+            source_port: [0x07, 0x5b],
+            destination_port: [0x27, 0x10],
+        };
         let [from, to] = arrival4(&key);
         assert_eq!(from, "10.2.0.2:1883".parse().unwrap());
         assert_eq!(to, "10.2.0.1:10000".parse().unwrap());

@@ -15,6 +15,7 @@ use tracing::{info, warn};
 use super::attachments::{self, Attachments, InterfaceState};
 use super::maps::Maps;
 use super::pins::{self, Pins};
+use super::room::Room;
 use super::{foreign, layout, overlap};
 use crate::config::{Attach, Splice};
 use crate::datapath::mapped::Mapped;
@@ -83,17 +84,12 @@ impl SpliceKernel {
             // What somebody left who did not get as far as the slots.
             pins.clear().context("removing half made pins")?;
         }
-        let flows = pinned.unwrap_or(config.max_flows);
-        if flows != config.max_flows {
-            warn!(
-                "splice: the maps of the last process have room for {flows} flows, not \
-                 {} (splice.max_flows); `mqtt-lb flows flush` removes them",
-                config.max_flows
-            );
-        }
+        let wanted = Room::wanted(config, listeners);
+        let room = pinned.unwrap_or(wanted);
+        room.compare(wanted);
         let path = pins.path().to_owned();
         let with_xdp = config.attach == Attach::Xdp;
-        let opened = Self::load(flows, Some(&pins), with_xdp).and_then(|(ebpf, maps)| {
+        let opened = Self::load(room, Some(&pins), with_xdp).and_then(|(ebpf, maps)| {
             let mut attachments = Attachments::new(ebpf, path, config);
             attachments.refresh()?;
             must_be_somewhere(&attachments.states())?;
@@ -124,7 +120,11 @@ impl SpliceKernel {
     /// # Errors
     /// As [`SpliceKernel::open`].
     pub fn load_detached(max_flows: u32) -> anyhow::Result<Self> {
-        let (ebpf, maps) = Self::load(max_flows, None, true)?;
+        let room = Room {
+            flows: max_flows,
+            ipv6: true,
+        };
+        let (ebpf, maps) = Self::load(room, None, true)?;
         Ok(Self {
             programs: Programs::Detached(ebpf),
             maps,
@@ -136,16 +136,20 @@ impl SpliceKernel {
     /// # Errors
     /// The kernel refuses one.
     pub fn load_programs() -> anyhow::Result<Ebpf> {
-        Ok(Self::load(1, None, true)?.0)
+        let room = Room {
+            flows: 1,
+            ipv6: true,
+        };
+        Ok(Self::load(room, None, true)?.0)
     }
 
-    fn load(flows: u32, pins: Option<&Pins>, with_xdp: bool) -> anyhow::Result<(Ebpf, Maps)> {
+    fn load(room: Room, pins: Option<&Pins>, with_xdp: bool) -> anyhow::Result<(Ebpf, Maps)> {
         let bytes = object::bytes()?;
         let mut loader = EbpfLoader::new();
         // Nobody reads what the programs would log.
         loader.override_global(aya_log::LEVEL, &0u8, false);
         for shape in &layout::MAPS {
-            loader.map_max_entries(shape.name, shape.entries(flows));
+            loader.map_max_entries(shape.name, shape.entries(room));
             if let Some(pins) = pins {
                 loader.map_pin_path(shape.name, pins.path().join(shape.name));
             }
@@ -155,7 +159,7 @@ impl SpliceKernel {
         )?;
         // Before the maps are taken out: programs refer to them by descriptors.
         attachments::load_programs(&mut ebpf, with_xdp)?;
-        let maps = Maps::take(&mut ebpf, flows)?;
+        let maps = Maps::take(&mut ebpf, room)?;
         Ok((ebpf, maps))
     }
 
@@ -177,7 +181,8 @@ impl SpliceKernel {
     /// Sends packets of `key` to `place`.
     ///
     /// # Errors
-    /// [`io::ErrorKind::AlreadyExists`] when the key has a place, and what the kernel says.
+    /// [`io::ErrorKind::AlreadyExists`] when the key has a place,
+    /// [`io::ErrorKind::StorageFull`] when there is no room for it.
     pub fn insert4(&self, key: Tuple4, place: Place) -> io::Result<()> {
         self.maps.idx4.insert(key, place)
     }
@@ -188,6 +193,9 @@ impl SpliceKernel {
     }
 
     /// As [`SpliceKernel::insert4`].
+    ///
+    /// # Errors
+    /// As there, but the kernel says in its own way that there is no room.
     pub fn insert6(&self, key: Tuple6, place: Place6) -> io::Result<()> {
         self.maps.idx6.insert(key, place)
     }
@@ -208,10 +216,7 @@ impl SpliceKernel {
     }
 
     /// All keys over IPv4.
-    ///
-    /// # Errors
-    /// What the kernel says.
-    pub fn keys4(&self) -> io::Result<Vec<(Tuple4, Place)>> {
+    pub fn keys4(&self) -> Vec<(Tuple4, Place)> {
         self.maps.idx4.entries()
     }
 

@@ -6,9 +6,12 @@ use std::path::Path;
 use anyhow::{Context as _, ensure};
 use aya::maps::{MapError, MapInfo, MapType};
 use mqtt_lb_ebpf::LAYOUT;
+use mqtt_lb_ebpf::index::{self, Bucket, Seed};
 use mqtt_lb_ebpf::splice_slot::{Note, SpliceSlot};
 use mqtt_lb_ebpf::splice_stat::Stat;
-use mqtt_lb_ebpf::tuple::{Place, Place6, Tuple4, Tuple6};
+use mqtt_lb_ebpf::tuple::{Place6, Tuple6};
+
+use super::room::Room;
 
 /// The state of every flow; its size is that of the path.
 pub const SLOTS: &str = "SPLICE_SLOTS";
@@ -16,6 +19,8 @@ pub const SLOTS: &str = "SPLICE_SLOTS";
 pub const NOTES: &str = "SPLICE_NOTES";
 /// IPv4 packets to slots.
 pub const IDX4: &str = "SPLICE_IDX4";
+/// How IPv4 packets are spread over the buckets of [`IDX4`].
+pub const SEED: &str = "SPLICE_SEED";
 /// IPv6 packets to slots.
 pub const IDX6: &str = "SPLICE_IDX6";
 /// Counters.
@@ -55,7 +60,7 @@ const fn shape(name: &'static str, kind: MapType, key: usize, value: usize) -> S
 }
 
 /// All maps of the path.
-pub const MAPS: [Shape; 6] = [
+pub const MAPS: [Shape; 7] = [
     Shape {
         per_flow: 1,
         ..shape(SLOTS, MapType::Array, 4, size_of::<SpliceSlot>())
@@ -64,9 +69,10 @@ pub const MAPS: [Shape; 6] = [
         per_flow: 1,
         ..shape(NOTES, MapType::Array, 4, size_of::<Note>())
     },
+    shape(IDX4, MapType::Array, 4, size_of::<Bucket>()),
     Shape {
-        per_flow: 2,
-        ..shape(IDX4, MapType::Hash, size_of::<Tuple4>(), size_of::<Place>())
+        fixed: 1,
+        ..shape(SEED, MapType::Array, 4, size_of::<Seed>())
     },
     Shape {
         per_flow: 2,
@@ -88,25 +94,30 @@ pub const MAPS: [Shape; 6] = [
 ];
 
 impl Shape {
-    /// Entries of the map when there is room for `flows`.
-    pub fn entries(&self, flows: u32) -> u32 {
-        self.per_flow
-            .saturating_mul(flows)
-            .saturating_add(self.fixed)
+    /// Entries of the map when there is that much room.
+    pub fn entries(&self, room: Room) -> u32 {
+        match self.name {
+            IDX4 => index::buckets(room.flows.saturating_mul(2)),
+            IDX6 if !room.ipv6 => 1,
+            _ => self
+                .per_flow
+                .saturating_mul(room.flows)
+                .saturating_add(self.fixed),
+        }
     }
 
-    /// Whether the map pinned at `path` is this one, with room for `flows`.
+    /// Whether the map pinned at `path` is this one, with so much room.
     ///
     /// # Errors
     /// One line that says how it differs and how to be rid of it.
-    fn check(&self, path: &Path, info: &MapInfo, flows: u32) -> anyhow::Result<()> {
+    fn check(&self, path: &Path, info: &MapInfo, room: Room) -> anyhow::Result<()> {
         let found = (
             info.map_type()?,
             info.key_size() as usize,
             info.value_size() as usize,
             info.max_entries(),
         );
-        let wanted = (self.kind, self.key, self.value, self.entries(flows));
+        let wanted = (self.kind, self.key, self.value, self.entries(room));
         ensure!(
             found == wanted,
             "{} does not fit this version (type, key, value, entries are {found:?}, not {wanted:?}): \
@@ -117,23 +128,26 @@ impl Shape {
     }
 }
 
-/// Looks at the maps pinned in `directory`: the number of flows they have room for,
-/// or `None` when there are none.
+/// Looks at the maps pinned in `directory`: what they have room for, or `None` when
+/// there are none.
 ///
 /// # Errors
 /// They are not of this layout, or cannot be opened.
-pub fn pinned(directory: &Path) -> anyhow::Result<Option<u32>> {
+pub fn pinned(directory: &Path) -> anyhow::Result<Option<Room>> {
     let Some(slots) = open(&directory.join(SLOTS))? else {
         return Ok(None);
     };
-    let flows = slots.max_entries();
+    let room = Room {
+        flows: slots.max_entries(),
+        ipv6: open(&directory.join(IDX6))?.is_none_or(|index| index.max_entries() > 1),
+    };
     for shape in &MAPS {
         let path = directory.join(shape.name);
         if let Some(info) = open(&path)? {
-            shape.check(&path, &info, flows)?;
+            shape.check(&path, &info, room)?;
         }
     }
-    Ok(Some(flows))
+    Ok(Some(room))
 }
 
 /// The map pinned at `path`, if there is one.
@@ -153,8 +167,12 @@ mod tests {
 
     #[test]
     fn maps_grow_with_the_flows() {
-        let entries: Vec<_> = MAPS.iter().map(|shape| shape.entries(10)).collect();
+        let entries = |ipv6| {
+            let room = Room { flows: 10, ipv6 };
+            MAPS.each_ref().map(|shape| shape.entries(room))
+        };
         let stats = Stat::ALL.len() as u32;
-        assert_eq!(entries, [10, 10, 20, 20, stats, MAX_LISTENERS]);
+        assert_eq!(entries(true), [10, 10, 9, 1, 20, stats, MAX_LISTENERS]);
+        assert_eq!(entries(false), [10, 10, 9, 1, 1, stats, MAX_LISTENERS]);
     }
 }

@@ -1,18 +1,22 @@
 //! The splice path's maps, opened.
 
+use std::hash::{BuildHasher as _, RandomState};
 use std::io;
 use std::net::SocketAddr;
 use std::os::fd::AsFd as _;
 use std::sync::Mutex;
 
 use anyhow::{Context as _, bail};
-use aya::maps::{HashMap, Map, MapData, MapError, PerCpuArray};
-use aya::{Ebpf, Pod};
+use aya::Ebpf;
+use aya::maps::{Array, HashMap, Map, MapData, MapError, PerCpuArray};
+use mqtt_lb_ebpf::index::{self, Seed};
 use mqtt_lb_ebpf::splice_slot::{Note, SpliceSlot};
 use mqtt_lb_ebpf::splice_stat::Stat;
-use mqtt_lb_ebpf::tuple::{Place, Place6, Tuple4, Tuple6};
+use mqtt_lb_ebpf::tuple::{Place6, Tuple6};
 
+use super::index4::Index4;
 use super::layout;
+use super::room::Room;
 use crate::datapath::mapped::Mapped;
 use crate::datapath::object::take;
 
@@ -22,9 +26,9 @@ const NOEXIST: u64 = 1;
 /// All maps of the path.
 pub struct Maps {
     /// IPv4 packets to slots.
-    pub idx4: Index<Tuple4, Place>,
+    pub idx4: Index4,
     /// IPv6 packets to slots.
-    pub idx6: Index<Tuple6, Place6>,
+    pub idx6: Index6,
     /// The state of every flow.
     pub slots: Mapped<SpliceSlot>,
     /// What userspace notes of every flow.
@@ -38,10 +42,12 @@ impl Maps {
     ///
     /// # Errors
     /// The object lacks one, or has another one of its name.
-    pub fn take(ebpf: &mut Ebpf, flows: u32) -> anyhow::Result<Self> {
+    pub fn take(ebpf: &mut Ebpf, room: Room) -> anyhow::Result<Self> {
+        let flows = room.flows;
+        let buckets = index::buckets(2 * flows);
         Ok(Self {
-            idx4: Index::new(take(ebpf, layout::IDX4)?)?,
-            idx6: Index::new(take(ebpf, layout::IDX6)?)?,
+            idx4: Index4::new(mapped(ebpf, layout::IDX4, buckets)?, seed(ebpf, buckets)?),
+            idx6: Index6::new(take(ebpf, layout::IDX6)?)?,
             slots: mapped(ebpf, layout::SLOTS, flows)?,
             notes: mapped(ebpf, layout::NOTES, flows)?,
             stats: take(ebpf, layout::STATS)?.try_into()?,
@@ -90,10 +96,27 @@ fn mapped<T>(ebpf: &mut Ebpf, name: &str, flows: u32) -> anyhow::Result<Mapped<T
     }
 }
 
-/// Packets to slots.
-pub struct Index<K: Pod, V: Pod>(Mutex<HashMap<MapData, K, V>>);
+/// The seed of the index; that of maps which are new is made now.
+fn seed(ebpf: &mut Ebpf, buckets: u32) -> anyhow::Result<Seed> {
+    let mut map: Array<MapData, Seed> = take(ebpf, layout::SEED)?.try_into()?;
+    let known = map.get(&0, 0)?;
+    if known.buckets == buckets {
+        return Ok(known);
+    }
+    let random = || RandomState::new().hash_one(buckets);
+    let seed = Seed {
+        keys: [random(), random()],
+        buckets,
+        reserved: 0,
+    };
+    map.set(0, seed, 0)?;
+    Ok(seed)
+}
 
-impl<K: Pod, V: Pod> Index<K, V> {
+/// IPv6 packets to slots.
+pub struct Index6(Mutex<HashMap<MapData, Tuple6, Place6>>);
+
+impl Index6 {
     fn new(map: Map) -> anyhow::Result<Self> {
         Ok(Self(Mutex::new(map.try_into()?)))
     }
@@ -102,18 +125,18 @@ impl<K: Pod, V: Pod> Index<K, V> {
     ///
     /// # Errors
     /// [`io::ErrorKind::AlreadyExists`] when it is there already; what the kernel says.
-    pub fn insert(&self, key: K, value: V) -> io::Result<()> {
+    pub fn insert(&self, key: Tuple6, value: Place6) -> io::Result<()> {
         let mut map = self.0.lock().expect("index");
         map.insert(key, value, NOEXIST).map_err(errno)
     }
 
     /// Where a key leads.
-    pub fn get(&self, key: &K) -> Option<V> {
+    pub fn get(&self, key: &Tuple6) -> Option<Place6> {
         self.0.lock().expect("index").get(key, 0).ok()
     }
 
     /// Removes a key; it may be gone already.
-    pub fn remove(&self, key: &K) {
+    pub fn remove(&self, key: &Tuple6) {
         let _ = self.0.lock().expect("index").remove(key);
     }
 
@@ -121,7 +144,7 @@ impl<K: Pod, V: Pod> Index<K, V> {
     ///
     /// # Errors
     /// What the kernel says.
-    pub fn entries(&self) -> io::Result<Vec<(K, V)>> {
+    pub fn entries(&self) -> io::Result<Vec<(Tuple6, Place6)>> {
         let map = self.0.lock().expect("index");
         map.iter().collect::<Result<_, _>>().map_err(errno)
     }

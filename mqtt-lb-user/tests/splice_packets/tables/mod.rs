@@ -4,6 +4,7 @@ mod ecn;
 mod editor;
 mod ends;
 mod icmp;
+mod index;
 mod ip;
 mod learn;
 mod malformed;
