@@ -11,6 +11,7 @@ mod error;
 mod file;
 mod flags;
 mod health;
+mod ids;
 mod limits;
 mod listener;
 mod log;
@@ -34,6 +35,7 @@ pub use error::ConfigError;
 pub use file::{load, parse};
 pub use flags::{BackendFlag, Flags, from_flags};
 pub use health::{CheckKind, Health};
+pub use ids::Ids;
 pub use limits::{Limits, Timeouts};
 pub use listener::Listener;
 pub use log::{Log, LogFormat};
@@ -68,6 +70,8 @@ pub struct Config {
     pub limits: Limits,
     /// Deadlines.
     pub timeouts: Timeouts,
+    /// What is remembered of client ids.
+    pub ids: Ids,
     /// Settings of the splice path.
     pub splice: Splice,
     /// Settings of the sockmap path.
@@ -89,6 +93,7 @@ impl Default for Config {
             http: Some(DEFAULT_HTTP),
             limits: Limits::default(),
             timeouts: Timeouts::default(),
+            ids: Ids::default(),
             splice: Splice::default(),
             sockmap: Sockmap::default(),
             listeners: BTreeMap::new(),

@@ -15,6 +15,7 @@ mod shared;
 mod sniff;
 mod spliced;
 mod verdict;
+mod visitor;
 mod watch;
 
 use std::net::SocketAddr;
@@ -37,6 +38,7 @@ use shared::{Open, Pending};
 use sniff::Fault;
 use spliced::Spliced;
 use verdict::Patience;
+use visitor::Visitor;
 
 /// A client that has just been accepted, with its places in the counts.
 struct Accepted {
@@ -64,6 +66,7 @@ async fn serve(accepted: Accepted, shared: Arc<Shared>) {
             let resident = Box::new(Spliced {
                 open: open.detach(),
                 lease: Some(gone.lease),
+                id: gone.id,
             });
             gone.departure.depart(gone.ends, &memo, resident);
         }
@@ -111,7 +114,7 @@ async fn arrive(
     peer: SocketAddr,
     listener: &Listener,
     pending: Pending,
-    shared: &Shared,
+    shared: &Arc<Shared>,
     record: &mut Record,
 ) -> Result<Routed, End> {
     let config = shared.config.load_full();
@@ -125,6 +128,7 @@ async fn arrive(
     let sniffed = sniff::connect(stream, &config.limits, deadline).await;
     let sniffed = sniffed.map_err(|fault| refuse(&fault, peer, listener))?;
     record.sniffed(&sniffed);
+    let visitor = Visitor::arrive(shared, &pool, &sniffed.connect(), Instant::now());
     let key = Key::of(&sniffed, pool.settings().empty_client_id, peer).ok_or_else(|| {
         listener.metrics.refused("empty_client_id");
         End::Refused("empty_client_id")
@@ -162,5 +166,6 @@ async fn arrive(
         sniffed: sniffed.bytes.len() as u64,
         rest,
         connack: patience.left(),
+        visitor,
     })
 }

@@ -78,7 +78,7 @@ mod tests {
     #[test]
     fn the_least_is_first_whatever_grows() {
         let mut heap = Heap::default();
-        let mut counts = vec![5, 3, 9, 1, 1, 7, 2];
+        let mut counts = [5, 3, 9, 1, 1, 7, 2];
         counts.iter().for_each(|&count| heap.push(count));
         let mut state = 1u32;
         for _ in 0..500 {

@@ -55,7 +55,7 @@ pub struct Report {
 }
 
 /// What is remembered of ids, in numbers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Usage {
     /// Ids that have flows, and the bytes that takes.
     pub live: (usize, usize),
@@ -154,17 +154,12 @@ impl Ids {
         taken_over
     }
 
-    /// A flow without sockets, of this name, was there before this process.
-    pub fn adopted(&self, pool: u32, id: &[u8]) -> Number {
+    /// The id has a flow without having come in a CONNECT of this process: a broker has
+    /// given it to a client, or the flow was there before.
+    pub fn enter(&self, pool: u32, id: &[u8]) -> Number {
         let number = self.numbers.of(pool, id);
         self.live.enter(number);
         Number(number)
-    }
-
-    /// A broker has given this id to a client that came without one. Nobody else has
-    /// it, and the client is met by it for the first time.
-    pub fn assigned(&self, pool: u32, id: &[u8]) -> Number {
-        self.adopted(pool, id)
     }
 
     /// A flow of the id has lost its sockets and is called `name`.
@@ -217,3 +212,6 @@ impl Ids {
 fn tenths(time: Duration) -> u32 {
     u32::try_from(time.as_millis() / 100).unwrap_or(u32::MAX)
 }
+
+#[cfg(test)]
+mod tests;

@@ -83,7 +83,11 @@ mod tests {
         assert_eq!(recent.visit(id(7, 0), 201, 50), None, "another id");
         assert_eq!(recent.visit(id(8, 1), 201, 50), None, "another id");
         assert_eq!(recent.visit(id(7, 1), 201, 50), Some(0));
-        assert_eq!(recent.visit(id(0, 1), 1, 50), None, "empty places are nobody");
+        assert_eq!(
+            recent.visit(id(0, 1), 1, 50),
+            None,
+            "empty places are nobody"
+        );
     }
 
     #[test]

@@ -94,6 +94,8 @@ impl Top {
             self.append(now, visit);
         } else if let Some((count, place)) = self.counts.least() {
             self.replace(place, count, now, visit);
+        } else {
+            self.floor += 1;
         }
     }
 
@@ -129,16 +131,14 @@ impl Top {
     pub(super) fn resize(&mut self, size: usize) {
         let mut order: Vec<usize> = (0..self.slots.len()).collect();
         order.sort_unstable_by_key(|&place| std::cmp::Reverse(self.counts.count(place)));
+        let dropped = order.get(size).map(|&place| self.counts.count(place));
         order.truncate(size);
         let mut kept = Self {
             size,
-            floor: self.error(),
+            floor: dropped.unwrap_or_else(|| self.error()),
             total: self.total,
             ..Self::default()
         };
-        if let Some(&dropped) = order.last().filter(|_| order.len() < self.slots.len()) {
-            kept.floor = self.counts.count(dropped);
-        }
         let mut slots: Vec<_> = self.slots.drain(..).map(Some).collect();
         for place in order {
             let Some(slot) = slots[place].take() else {

@@ -6,6 +6,7 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 
 use super::Metrics;
+use super::ids::IdMetrics;
 use super::labels::{
     BackendErrorLabels, BackendLabels, FailoverLabels, ListenerLabels, MoveLabels, PathLabels,
     PathReasonLabels, PoolLabels, RefusedLabels, StickyLabels,
@@ -39,6 +40,8 @@ impl ListenerMetrics {
 /// Metrics of one pool.
 #[derive(Clone)]
 pub struct PoolMetrics {
+    /// What is counted of its ids and CONNECTs.
+    pub ids: IdMetrics,
     /// CONNECTs that went on to another backend.
     pub replayed: Counter,
     /// CONNECTs too long to be kept for another backend.
@@ -169,6 +172,7 @@ impl Metrics {
             pool: name.to_owned(),
         };
         PoolMetrics {
+            ids: self.ids.pool(name),
             assigned: self.assigned.get_or_create_owned(&labels),
             moved_home: moves("home"),
             moved_over: moves("rebalance"),

@@ -1,6 +1,7 @@
 //! Every metric of the program, in one place. Never a client id as a label.
 
 mod handles;
+mod ids;
 mod labels;
 
 use std::fmt;
@@ -16,6 +17,7 @@ use prometheus_client::registry::{Metric, Registry};
 pub use handles::{
     BackendMetrics, ListenerMetrics, PathMetrics, PoolMetrics, path_name, sticky_name,
 };
+pub use ids::{IdFamilies, IdMetrics};
 pub use labels::{
     BackendErrorLabels, BackendLabels, DirectionLabels, FailoverLabels, ListenerLabels, MoveLabels,
     PathLabels, PathReasonLabels, PoolLabels, RefusedLabels, ResultLabels, StickyLabels,
@@ -56,6 +58,8 @@ pub struct Metrics {
     pub moves: Family<MoveLabels, Counter>,
     /// `mqttlb_failover_total{pool,result}`: CONNECTs by what became of their failover.
     pub failover: Family<FailoverLabels, Counter>,
+    /// Takeovers, flapping ids, refused CONNACKs, keepalives, times to CONNACK.
+    pub ids: IdFamilies,
     /// `mqttlb_bytes_total{direction}`: bytes forwarded.
     pub bytes: Bytes,
     /// `mqttlb_datapath_flows{path}`: flows on each data path now.
@@ -132,6 +136,7 @@ impl Metrics {
                 "failover",
                 "CONNECTs sent on to another backend, or too long for it",
             ),
+            ids: IdFamilies::new(r),
             bytes: Bytes {
                 up: bytes.get_or_create_owned(&DirectionLabels { direction: "up" }),
                 down: bytes.get_or_create_owned(&DirectionLabels { direction: "down" }),

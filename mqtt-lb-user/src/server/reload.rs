@@ -41,6 +41,7 @@ impl Source {
                     warn!("reload: a change of {section} takes effect after a restart");
                 }
                 shared.pools.apply(&config);
+                shared.ids.apply(&config.ids);
                 if let Some(sockmap) = sockmap {
                     sockmap.backends(&super::paths::addresses(&config));
                 }
