@@ -1,6 +1,7 @@
 //! The command line.
 
 pub mod admin;
+pub mod import;
 mod run;
 
 use std::path::PathBuf;
@@ -10,6 +11,7 @@ use clap::{Args, Parser, Subcommand};
 use mqtt_lb_user::config::units::parse_duration;
 use mqtt_lb_user::config::{DEFAULT_ADMIN_SOCKET, PathKind, Splice, parse_pin};
 
+pub use import::Import;
 pub use run::Run;
 
 /// MQTT load balancer with client-id stickiness and in-kernel forwarding.
@@ -19,6 +21,7 @@ pub use run::Run;
 Examples:
   mqtt-lb run --listen 0.0.0.0:1883 --backend 10.0.0.1:1883 --backend 10.0.0.2:1883
   mqtt-lb check -f /etc/mqtt-lb.toml && mqtt-lb run -f /etc/mqtt-lb.toml
+  mqtt-lb import /etc/haproxy/haproxy.cfg -o /etc/mqtt-lb.toml
   mqtt-lb table show
   mqtt-lb backend drain emqx/emqx1")]
 pub struct Cli {
@@ -41,6 +44,8 @@ pub enum Command {
         #[arg(short, long, value_name = "FILE", env = "MQTT_LB_CONFIG")]
         file: PathBuf,
     },
+    /// Turn a configuration of HAProxy or NGINX into one of mqtt-lb.
+    Import(Import),
     /// Say which data paths this host can run, and why not the others.
     ///
     /// Prints one line per thing it looks at: what, ok or no, and why. Loads the kernel

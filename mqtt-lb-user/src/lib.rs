@@ -15,6 +15,7 @@ pub mod doctor;
 pub mod escape;
 pub mod flow;
 pub mod ids;
+pub mod import;
 pub mod logging;
 pub mod metrics;
 pub mod server;

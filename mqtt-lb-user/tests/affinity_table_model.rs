@@ -100,12 +100,14 @@ impl Reference {
         before - self.entries.len()
     }
 
-    /// Entries and homes by backend.
-    fn shares(&self) -> BTreeMap<BackendId, (u32, u32)> {
+    /// Entries, homes, and homes of entries that are away, by backend.
+    fn shares(&self) -> BTreeMap<BackendId, (u32, u32, u32)> {
         let mut shares = BTreeMap::new();
         for entry in &self.entries {
-            shares.entry(entry.backend).or_insert((0, 0)).0 += 1;
-            shares.entry(entry.home).or_insert((0, 0)).1 += 1;
+            shares.entry(entry.backend).or_insert((0, 0, 0)).0 += 1;
+            let home = shares.entry(entry.home).or_insert((0, 0, 0));
+            home.1 += 1;
+            home.2 += u32::from(entry.home != entry.backend);
         }
         shares
     }
@@ -244,7 +246,7 @@ proptest! {
             prop_assert_eq!(table.evictions(), reference.evictions);
             prop_assert_eq!(table.capacity(), reference.stick.size);
             if table.len() == expected.len() {
-                let shares = table.shares().map(|s| (s.backend, (s.entries, s.homes)));
+                let shares = table.shares().map(|s| (s.backend, (s.entries, s.homes, s.away)));
                 prop_assert_eq!(shares.collect::<BTreeMap<_, _>>(), reference.shares());
             }
             prop_assert!((expected.len()..=table.capacity()).contains(&table.len()));

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use mqtt_lb_user::config::{Config, Pool, Stick, parse};
+use mqtt_lb_user::config::{Config, Pool, Rebalance, Stick, parse};
 use toml::{Table, Value};
 
 /// The keys of a section by name, with default and range as the page writes them.
@@ -88,8 +88,10 @@ fn the_full_example_is_the_default() {
     let full = parse("full", block(&page, "<!-- every key -->")).expect("valid");
     let least = parse("least", block(&page, "The least that works")).expect("valid");
     assert_eq!(least.pools["emqx"].stick, None);
+    assert_eq!(least.pools["emqx"].rebalance, None);
     let pool = Pool {
         stick: Some(Stick::default()),
+        rebalance: Some(Rebalance::default()),
         ..least.pools["emqx"].clone()
     };
     let expected = Config {
@@ -191,5 +193,5 @@ fn the_ranges_are_those_of_the_code() {
             checked += 1;
         }
     }
-    assert_eq!(checked, 28, "ranges on the page");
+    assert_eq!(checked, 33, "ranges on the page");
 }

@@ -95,6 +95,10 @@ const MISTAKES: &[(&str, &str, &str)] = &[
     ("limit = \"1M\"\n", "limit = \"1M\"\n[splice]\ndrop_flows = 1\n", "f:16:14: splice.drop_flows: expected true or false, found a whole number"),
     ("timeout = \"1s\"\n", "timeout = \"1s\"\n[pool.x.on_marked_down]\nsessions = \"drop\"\n", "f:25:12: pool.x.on_marked_down.sessions: \"drop\" is not one of \"close\", \"keep\""),
     ("timeout = \"1s\"\n", "timeout = \"1s\"\n[pool.x.on_marked_down]\nclose_rate = 0\n", "f:25:14: pool.x.on_marked_down.close_rate: 0 is out of range: allowed is 1 to 1M"),
+    ("timeout = \"1s\"\n", "timeout = \"1s\"\n[pool.x.rebalance]\nrate = 0\n", "f:25:8: pool.x.rebalance.rate: 0 is out of range: allowed is 1 to 100k"),
+    ("timeout = \"1s\"\n", "timeout = \"1s\"\n[pool.x.rebalance]\nmax_moved = 1.5\n", "f:25:13: pool.x.rebalance.max_moved: 1.5 is out of range: allowed is 0.01 to 1"),
+    ("timeout = \"1s\"\n", "timeout = \"1s\"\n[pool.x.rebalance]\nskew = nan\n", "f:25:8: pool.x.rebalance.skew: nan is out of range: allowed is 1.01 to 100"),
+    ("timeout = \"1s\"\n", "timeout = \"1s\"\n[pool.x.rebalance]\nskew = \"1.2\"\n", "f:25:8: pool.x.rebalance.skew: expected a number, found a string"),
     // Keys nobody knows.
     ("workers = 2", "worker = 2", "f:1:1: worker: unknown key, did you mean workers? (known here: admin, datapath, http, limits, listener, log, pool, sockmap, splice, timeouts, workers)"),
     ("level = ", "colour = ", "f:4:1: log.colour: unknown key (known here: format, level, sessions)"),
@@ -105,7 +109,7 @@ const MISTAKES: &[(&str, &str, &str)] = &[
     ("limit = ", "limits = ", "f:14:1: sockmap.limits: unknown key, did you mean limit? (known here: limit, local_brokers, max_flows, policy)"),
     ("limit = \"1M\"\n", "limit = \"1M\"\n[splice]\nport = \"1\"\n", "f:16:1: splice.port: unknown key, did you mean ports? (known here: attach, drop_flows, idle_timeout, interfaces, max_flows, pin, ports)"),
     ("bind = ", "bnid = \"\"\nbind = ", "f:16:1: listener.a.bnid: unknown key, did you mean bind? (known here: backlog, bind, pool)"),
-    ("balance = ", "blance = ", "f:19:1: pool.x.blance: unknown key, did you mean balance? (known here: backend, balance, empty_client_id, failover_codes, health, on_marked_down, proxy_protocol, stick)"),
+    ("balance = ", "blance = ", "f:19:1: pool.x.blance: unknown key, did you mean balance? (known here: backend, balance, empty_client_id, failover_codes, health, on_marked_down, proxy_protocol, rebalance, stick)"),
     ("size = ", "len = ", "f:21:1: pool.x.stick.len: unknown key (known here: expire, nopurge, size)"),
     ("timeout = ", "timeuot = ", "f:23:1: pool.x.health.timeuot: unknown key, did you mean timeout? (known here: fall, interval, rise, timeout, type)"),
     ("timeout = \"1s\"\n", "timeout = \"1s\"\n[pool.x.on_marked_down]\nrate = 1\n", "f:25:1: pool.x.on_marked_down.rate: unknown key (known here: close_rate, sessions)"),
@@ -116,6 +120,7 @@ const MISTAKES: &[(&str, &str, &str)] = &[
     ("name = \"e2\"\n", "", "f:28:1: pool.x.backend: name is missing: add name = \"emqx1\""),
     ("address = \"10.0.0.2:1883\"\n", "", "f:28:1: pool.x.backend: address is missing: add address = \"10.0.0.1:1883\""),
     // Values that do not fit together.
+    ("[pool.x.stick]\nsize = \"100k\"", "[pool.x.rebalance]\nrate = 1", "f:18:1: pool.x: rebalance moves the entries of a stick table, and there is none: add [pool.x.stick], or take [pool.x.rebalance] out"),
     ("pool = \"x\"", "pool = \"y\"", "f:17:8: listener.a.pool: there is no pool \"y\" (pools here: x)"),
     ("\"1s\"", "\"3s\"", "f:23:11: pool.x.health.timeout: 3s is longer than the interval 2s: make it shorter, or the interval longer"),
     ("\"e2\"", "\"e1\"", "f:29:8: pool.x.backend.name: \"e1\" is already the name of a backend of this pool: take another one"),

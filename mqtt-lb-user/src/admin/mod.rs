@@ -9,6 +9,7 @@ mod conversation;
 mod flows;
 pub mod http;
 mod limited;
+mod moves;
 mod sample;
 mod socket_file;
 mod status;

@@ -7,6 +7,8 @@
 //! backends.
 
 pub mod balance;
+mod moving;
+pub mod rebalance;
 mod route;
 pub mod table;
 

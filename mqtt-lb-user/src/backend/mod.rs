@@ -9,6 +9,7 @@ pub mod check;
 pub mod dial;
 pub mod health;
 pub mod monitor;
+mod moves;
 mod node;
 mod pool;
 mod pools;
@@ -18,6 +19,7 @@ pub mod schedule;
 mod state;
 pub mod sweep;
 
+pub use moves::Moves;
 pub use node::{Backend, Lease};
 pub use pool::Pool;
 pub use pools::Pools;

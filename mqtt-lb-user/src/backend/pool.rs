@@ -27,7 +27,8 @@ pub struct Pool {
 impl Pool {
     pub(super) fn new(name: &str, config: &config::Pool, registry: &Arc<Registry>) -> Self {
         let backends = backends(name, config, registry);
-        let affinity = Affinity::new(config.balance, config.stick, &servers(&backends));
+        let mut affinity = Affinity::new(config.balance, config.stick, &servers(&backends));
+        affinity.rebalance(config.rebalance);
         Self {
             name: name.to_owned(),
             settings: ArcSwap::from_pointee(config.clone()),
@@ -123,6 +124,7 @@ impl Pool {
         let mut affinity = self.affinity();
         let backends = backends(&self.name, config, &self.registry);
         affinity.reconfigure(config.balance, config.stick, &servers(&backends));
+        affinity.rebalance(config.rebalance);
         self.settings.store(Arc::new(config.clone()));
         let before = self.backends.swap(Arc::new(backends));
         drop(affinity);
@@ -140,7 +142,7 @@ impl Pool {
         self.backends.load().iter().for_each(|b| b.remove());
     }
 
-    fn affinity(&self) -> MutexGuard<'_, Affinity> {
+    pub(super) fn affinity(&self) -> MutexGuard<'_, Affinity> {
         self.affinity.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -38,6 +38,7 @@ fn config(backends: &str) -> config::Pool {
             expire: Duration::from_secs(60),
             nopurge: false,
         }),
+        rebalance: None,
         empty_client_id: EmptyClientId::Balance,
         proxy_protocol: ProxyProtocol::Off,
         failover_codes: Vec::new(),

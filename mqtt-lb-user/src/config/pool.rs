@@ -7,6 +7,7 @@ use super::backend::Backend;
 use super::clash::Addresses;
 use super::health::Health;
 use super::marked_down::MarkedDown;
+use super::rebalance::Rebalance;
 use super::section::{Place, Section};
 use super::stick::Stick;
 use super::value::{Read, choice, expected, integer};
@@ -23,6 +24,8 @@ pub struct Pool {
     pub balance: Balance,
     /// The stick table; `None` when the pool has none.
     pub stick: Option<Stick>,
+    /// How ids of the table go home and over; `None`: never.
+    pub rebalance: Option<Rebalance>,
     /// What happens to clients with an empty client id.
     pub empty_client_id: EmptyClientId,
     /// Which PROXY protocol header the backends get.
@@ -84,6 +87,7 @@ impl Default for Pool {
         Self {
             balance: Balance::RoundRobin,
             stick: None,
+            rebalance: None,
             empty_client_id: EmptyClientId::Balance,
             proxy_protocol: ProxyProtocol::Off,
             failover_codes: FAILOVER_CODES.to_vec(),
@@ -103,6 +107,12 @@ impl Pool {
     ) -> Self {
         let default = Self::default();
         let backends = section.list("backend");
+        if section.has("rebalance") && !section.has("stick") {
+            section.missing(&format!(
+                "rebalance moves the entries of a stick table, and there is none: add \
+                 [pool.{name}.stick], or take [pool.{name}.rebalance] out"
+            ));
+        }
         if !section.has("backend") {
             section.missing(&format!(
                 "no backend: add [[pool.{name}.backend]] with name and address"
@@ -111,6 +121,7 @@ impl Pool {
         let pool = Self {
             balance: section.or("balance", default.balance, choice),
             stick: section.section("stick").map(Stick::read),
+            rebalance: section.section("rebalance").map(Rebalance::read),
             empty_client_id: section.or("empty_client_id", default.empty_client_id, choice),
             proxy_protocol: section.or("proxy_protocol", default.proxy_protocol, choice),
             failover_codes: section.or("failover_codes", default.failover_codes, read_codes),

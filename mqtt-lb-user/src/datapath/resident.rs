@@ -18,6 +18,8 @@ pub enum Fate {
     BackendDown,
     /// An operator ended it, or its backend's drain came to its deadline.
     Killed,
+    /// It was idle, and its client belongs on another backend.
+    Rebalanced,
     /// The balancer stops and takes its flows along.
     Shutdown,
     /// The client came back from the same address and port.

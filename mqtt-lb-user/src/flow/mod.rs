@@ -9,6 +9,7 @@ mod dial;
 mod failover;
 mod hold;
 mod live;
+pub mod mover;
 mod record;
 mod relay;
 mod shared;

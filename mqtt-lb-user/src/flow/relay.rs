@@ -26,6 +26,7 @@ use super::watch::Watched;
 use crate::backend::Lease;
 use crate::config::{Config, PathKind};
 use crate::datapath::copy::{Exit, Outcome, Pump, Settings};
+use crate::datapath::tcp;
 use crate::datapath::{Departure, Directions, Ends, Entry, Offers, OnPath, Return, Side};
 use crate::ids::Number;
 use crate::session::End;
@@ -196,7 +197,7 @@ impl Flow {
                     let back = tokio::select! {
                         reason = poll_fn(|cx| path.poll_return(cx)) => Ok(reason),
                         _ = self.stop.wait_for(|stop| *stop) => Err(End::Shutdown),
-                        end = self.live.condemned() => Err(end),
+                        end = condemned(&self.live, &ends.client) => Err(end),
                     };
                     path.leave(&ends, &mut self.dirs);
                     let reason = match back {
@@ -293,12 +294,23 @@ impl Flow {
     /// lest it take the cut stream for a whole one. So do both when somebody has ended
     /// the flow.
     fn cut(&self, end: End, client: &impl AsFd, backend: &impl AsFd) {
-        let condemned = matches!(end, End::Killed | End::BackendDown);
+        let condemned = matches!(end, End::Killed | End::BackendDown | End::Rebalanced);
         if condemned || self.dirs.up.owes() {
             abort::reset(backend);
         }
         if condemned || self.dirs.down.owes() {
             abort::reset(client);
+        }
+    }
+}
+
+/// Waits until somebody ends a flow whose bytes only the kernel sees: whether it is idle,
+/// its client's socket knows.
+async fn condemned(live: &LiveFlow, client: &impl AsFd) -> End {
+    loop {
+        let end = live.condemned().await;
+        if !live.is_spared(end, tcp::silence(client).ok()) {
+            return end;
         }
     }
 }

@@ -79,6 +79,7 @@ fn end(fate: Fate) -> End {
         Fate::Idle => End::IdleTimeout,
         Fate::BackendDown => End::BackendDown,
         Fate::Killed => End::Killed,
+        Fate::Rebalanced => End::Rebalanced,
         Fate::Shutdown => End::Shutdown,
         Fate::Replaced => End::ClientAborted,
         Fate::Broken => End::Overrun,

@@ -8,7 +8,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use super::Metrics;
 use super::ids::IdMetrics;
 use super::labels::{
-    BackendErrorLabels, BackendLabels, FailoverLabels, ListenerLabels, MoveLabels, PathLabels,
+    BackendErrorLabels, BackendLabels, FailoverLabels, ListenerLabels, PathLabels,
     PathReasonLabels, PoolLabels, RefusedLabels, StickyLabels,
 };
 use crate::affinity::Sticky;
@@ -48,12 +48,6 @@ pub struct PoolMetrics {
     pub too_long: Counter,
     /// Ids given by brokers that the stick table learned.
     pub assigned: Counter,
-    /// Ids brought back to their home.
-    pub moved_home: Counter,
-    /// Ids brought over to a backend with too few.
-    pub moved_over: Counter,
-    /// Idle connections closed so that their ids move.
-    pub closed_to_move: Counter,
     hit: Counter,
     new: Counter,
     moved: Counter,
@@ -161,22 +155,12 @@ impl Metrics {
             };
             self.failover.get_or_create_owned(&labels)
         };
-        let moves = |kind| {
-            let labels = MoveLabels {
-                pool: name.to_owned(),
-                kind,
-            };
-            self.moves.get_or_create_owned(&labels)
-        };
         let labels = PoolLabels {
             pool: name.to_owned(),
         };
         PoolMetrics {
             ids: self.ids.pool(name),
             assigned: self.assigned.get_or_create_owned(&labels),
-            moved_home: moves("home"),
-            moved_over: moves("rebalance"),
-            closed_to_move: moves("closed"),
             replayed: failover("replayed"),
             too_long: failover("too_long"),
             hit: counter(Sticky::Hit),

@@ -45,15 +45,6 @@ pub struct PoolLabels {
     pub pool: String,
 }
 
-/// `{pool,kind}`
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-pub struct MoveLabels {
-    /// Name of the pool.
-    pub pool: String,
-    /// `home`, `rebalance` or `closed`.
-    pub kind: &'static str,
-}
-
 /// `{pool,result}`
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct StickyLabels {

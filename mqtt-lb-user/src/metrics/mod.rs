@@ -19,8 +19,8 @@ pub use handles::{
 };
 pub use ids::{IdFamilies, IdMetrics};
 pub use labels::{
-    BackendErrorLabels, BackendLabels, DirectionLabels, FailoverLabels, ListenerLabels, MoveLabels,
-    PathLabels, PathReasonLabels, PoolLabels, RefusedLabels, ResultLabels, StickyLabels,
+    BackendErrorLabels, BackendLabels, DirectionLabels, FailoverLabels, ListenerLabels, PathLabels,
+    PathReasonLabels, PoolLabels, RefusedLabels, ResultLabels, StickyLabels,
 };
 
 /// Bounds of `mqttlb_splice_handover_seconds`: around the tens of microseconds that it takes.
@@ -53,9 +53,6 @@ pub struct Metrics {
     pub sticky: Family<StickyLabels, Counter>,
     /// `mqttlb_assigned_ids_total{pool}`: ids given by brokers that a table learned.
     pub assigned: Family<PoolLabels, Counter>,
-    /// `mqttlb_rebalance_moves_total{pool,kind}`: ids brought home or over, and
-    /// connections closed for it.
-    pub moves: Family<MoveLabels, Counter>,
     /// `mqttlb_failover_total{pool,result}`: CONNECTs by what became of their failover.
     pub failover: Family<FailoverLabels, Counter>,
     /// Takeovers, flapping ids, refused CONNACKs, keepalives, times to CONNACK.
@@ -125,11 +122,6 @@ impl Metrics {
                 r,
                 "assigned_ids",
                 "Client ids given by brokers that the stick table learned",
-            ),
-            moves: add(
-                r,
-                "rebalance_moves",
-                "Ids brought home or over, and connections closed for it",
             ),
             failover: add(
                 r,

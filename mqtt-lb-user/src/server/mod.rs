@@ -19,7 +19,7 @@ use tracing::{info, warn};
 use crate::admin::{self, Phase};
 use crate::backend::{Pools, monitor, sweep};
 use crate::config::{Config, Origin};
-use crate::flow::{Listener, Shared, closer};
+use crate::flow::{Listener, Shared, closer, mover};
 use crate::ids::Ids;
 use crate::logging;
 use crate::metrics::Metrics;
@@ -82,6 +82,7 @@ async fn control(config: Config, source: Option<Origin>) -> anyhow::Result<()> {
     let context = Arc::new(context);
 
     tokio::spawn(closer::follow_health(shared.clone()));
+    tokio::spawn(mover::run(shared.clone()));
     tokio::spawn(sweep::run(pools.clone()));
     tokio::spawn(monitor::run(pools));
     let mut servers = tokio::task::JoinSet::new();

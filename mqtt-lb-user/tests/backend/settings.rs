@@ -26,6 +26,7 @@ pub fn pool(health: Option<Health>, backends: &[(&str, SocketAddr)]) -> Pool {
     Pool {
         balance: Balance::RoundRobin,
         stick: None,
+        rebalance: None,
         empty_client_id: EmptyClientId::Balance,
         proxy_protocol: ProxyProtocol::V2,
         failover_codes: Vec::new(),

@@ -16,6 +16,7 @@ use prometheus_client::registry::Registry;
 
 use mqtt_lb_ebpf::splice_stat::Stat;
 
+use super::moves::Moving;
 use crate::affinity::StickTable;
 use crate::backend::Pools;
 use crate::datapath::splice::Splice;
@@ -31,6 +32,7 @@ pub(super) fn registry(
     let mut registry = Registry::default();
     registry.register_collector(Box::new(IdsUsage(flows)));
     registry.register_collector(Box::new(Tables(Arc::clone(pools))));
+    registry.register_collector(Box::new(Moving(Arc::clone(pools))));
     registry.register_collector(Box::new(Spliced(splice)));
     registry.register_collector(Box::new(Process));
     registry

@@ -97,6 +97,14 @@ impl StickTable {
             .map(|_| self.slab.backend(slot))
     }
 
+    /// The home of a key, without refreshing the entry.
+    #[must_use]
+    pub fn home(&self, now: Instant, key: &[u8]) -> Option<BackendId> {
+        let slot = self.slab.get(self.slab.find(key)?)?;
+        self.left(slot, self.nanos(now))
+            .map(|_| self.slab.home(slot))
+    }
+
     /// Stores the backend of a key, refreshes the entry, and says what it said
     /// before. The backend is the home of a new entry; a known one keeps its home.
     /// [`Sticky::None`]: the table is full and refuses new entries, the key is
@@ -182,6 +190,18 @@ impl StickTable {
     /// Entries by backend, in no order: each backend that an entry names. O(backends).
     pub fn shares(&self) -> impl Iterator<Item = Share> + '_ {
         self.slab.shares()
+    }
+
+    /// The entries of one backend.
+    #[must_use]
+    pub fn share(&self, backend: BackendId) -> Share {
+        let found = self.shares().find(|share| share.backend == backend);
+        found.unwrap_or(Share {
+            backend,
+            entries: 0,
+            homes: 0,
+            away: 0,
+        })
     }
 
     /// Frees at most `budget` expired entries and returns how many. Expired
