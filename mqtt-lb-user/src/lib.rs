@@ -18,5 +18,6 @@ pub mod ids;
 pub mod import;
 pub mod logging;
 pub mod metrics;
+pub mod persist;
 pub mod server;
 pub mod session;
