@@ -17,6 +17,7 @@ mod shared;
 mod sniff;
 mod spliced;
 mod verdict;
+mod visitor;
 mod watch;
 
 use std::net::SocketAddr;
@@ -42,6 +43,7 @@ use shared::{Open, Pending};
 use sniff::Fault;
 use spliced::Spliced;
 use verdict::Patience;
+use visitor::Visitor;
 
 /// A client that has just been accepted, with its places in the counts.
 struct Accepted {
@@ -69,6 +71,7 @@ async fn serve(accepted: Accepted, shared: Arc<Shared>) {
             let resident = Box::new(Spliced {
                 open: open.detach(),
                 lease: Some(gone.lease),
+                id: gone.id,
             });
             gone.departure.depart(gone.ends, &memo, resident);
         }
@@ -148,7 +151,7 @@ async fn arrive(
     peer: SocketAddr,
     listener: &Listener,
     pending: Pending,
-    shared: &Shared,
+    shared: &Arc<Shared>,
     record: &mut Record,
 ) -> Result<Routed, End> {
     let config = shared.config.load_full();
@@ -159,6 +162,7 @@ async fn arrive(
     let sniffed = sniffed.map_err(|fault| refuse(&fault, peer, listener))?;
     record.sniffed(&sniffed);
     let (pool, key) = route(&sniffed.fields(peer.ip()), listener, shared, record)?;
+    let visitor = Visitor::arrive(shared, &pool, &sniffed.connect(), Instant::now());
     let mut rest = sniffed.rest(deadline, pending);
     let admitted = admit::admit(&pool, key.client(peer.ip()), stream).await;
     let admitted = admitted.map_err(|denied| deny(denied, peer, listener))?;
@@ -202,5 +206,6 @@ async fn arrive(
         sniffed: sniffed.bytes.len() as u64,
         rest,
         connack: patience.left(),
+        visitor,
     })
 }

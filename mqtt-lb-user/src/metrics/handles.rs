@@ -7,6 +7,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 
 use super::Metrics;
+use super::ids::IdMetrics;
 use super::labels::{
     BackendErrorLabels, BackendLabels, FailoverLabels, ListenerLabels, PathLabels,
     PathReasonLabels, PoolLabels, QueueLabels, RefusedLabels, RoutedLabels, StickyLabels,
@@ -51,6 +52,8 @@ impl ListenerMetrics {
 /// Metrics of one pool.
 #[derive(Clone)]
 pub struct PoolMetrics {
+    /// What is counted of its ids and CONNECTs.
+    pub ids: IdMetrics,
     /// CONNECTs that went on to another backend.
     pub replayed: Counter,
     /// CONNECTs too long to be kept for another backend.
@@ -195,6 +198,7 @@ impl Metrics {
             pool: name.to_owned(),
         };
         PoolMetrics {
+            ids: self.ids.pool(name),
             assigned: self.assigned.get_or_create_owned(&labels),
             replayed: failover("replayed"),
             too_long: failover("too_long"),

@@ -72,6 +72,17 @@ pub struct FailoverLabels {
     pub result: &'static str,
 }
 
+/// `{pool,code,reason}`
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct ConnackLabels {
+    /// Name of the pool.
+    pub pool: String,
+    /// The code, as the session line has it.
+    pub code: u32,
+    /// What it says, from a fixed set.
+    pub reason: &'static str,
+}
+
 /// `{pool,result}`
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct QueueLabels {

@@ -1,6 +1,7 @@
 //! Every metric of the program, in one place. Never a client id as a label.
 
 mod handles;
+mod ids;
 mod labels;
 mod snapshots;
 
@@ -17,6 +18,7 @@ use prometheus_client::registry::{Metric, Registry};
 pub use handles::{
     BackendMetrics, ListenerMetrics, PathMetrics, PoolMetrics, QueueMetrics, path_name, sticky_name,
 };
+pub use ids::{IdFamilies, IdMetrics};
 pub use labels::{
     BackendErrorLabels, BackendLabels, DirectionLabels, FailoverLabels, ListenerLabels, PathLabels,
     PathReasonLabels, PoolLabels, QueueLabels, RefusedLabels, ResultLabels, RoutedLabels,
@@ -74,6 +76,8 @@ pub struct Metrics {
     pub assigned: Family<PoolLabels, Counter>,
     /// `mqttlb_failover_total{pool,result}`: CONNECTs by what became of their failover.
     pub failover: Family<FailoverLabels, Counter>,
+    /// Takeovers, flapping ids, refused CONNACKs, keepalives, times to CONNACK.
+    pub ids: IdFamilies,
     snapshots: snapshots::Snapshots,
     /// `mqttlb_bytes_total{direction}`: bytes forwarded.
     pub bytes: Bytes,
@@ -156,6 +160,7 @@ impl Metrics {
                 "failover",
                 "CONNECTs sent on to another backend, or too long for it",
             ),
+            ids: IdFamilies::new(r),
             snapshots: snapshots::Snapshots::new(r),
             bytes: Bytes {
                 up: bytes.get_or_create_owned(&DirectionLabels { direction: "up" }),
