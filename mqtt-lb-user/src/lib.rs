@@ -14,6 +14,7 @@ pub mod datapath;
 pub mod doctor;
 pub mod escape;
 pub mod flow;
+pub mod ids;
 pub mod import;
 pub mod logging;
 pub mod metrics;

@@ -12,6 +12,7 @@ mod key;
 mod moving;
 pub mod rebalance;
 mod route;
+pub mod routes;
 pub mod slow_start;
 pub mod snapshot;
 pub mod table;

@@ -11,6 +11,7 @@ mod error;
 mod file;
 mod flags;
 mod health;
+mod ids;
 mod key;
 mod limits;
 mod listener;
@@ -21,6 +22,7 @@ mod pattern;
 mod pool;
 mod queue;
 mod rebalance;
+mod route;
 mod section;
 mod share;
 mod snapshot;
@@ -41,6 +43,7 @@ pub use error::ConfigError;
 pub use file::{load, parse};
 pub use flags::{BackendFlag, Flags, from_flags};
 pub use health::{CheckKind, Health};
+pub use ids::Ids;
 pub use key::{KeyField, KeySpec};
 pub use limits::{Limits, Timeouts};
 pub use listener::Listener;
@@ -51,6 +54,7 @@ pub use pattern::Pattern;
 pub use pool::{Balance, EmptyClientId, Pool, ProxyProtocol};
 pub use queue::Queue;
 pub use rebalance::Rebalance;
+pub use route::Route;
 pub use share::{Redis, Share};
 pub use snapshot::Snapshot;
 pub use splice::{Attach, Splice, parse_pin};
@@ -82,6 +86,8 @@ pub struct Config {
     pub limits: Limits,
     /// Deadlines.
     pub timeouts: Timeouts,
+    /// What is remembered of client ids.
+    pub ids: Ids,
     /// Settings of the splice path.
     pub splice: Splice,
     /// Settings of the sockmap path.
@@ -105,6 +111,7 @@ impl Default for Config {
             http: Some(DEFAULT_HTTP),
             limits: Limits::default(),
             timeouts: Timeouts::default(),
+            ids: Ids::default(),
             splice: Splice::default(),
             sockmap: Sockmap::default(),
             share: None,

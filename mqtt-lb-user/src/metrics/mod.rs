@@ -1,6 +1,7 @@
 //! Every metric of the program, in one place. Never a client id as a label.
 
 mod handles;
+mod ids;
 mod labels;
 mod share;
 mod snapshots;
@@ -18,9 +19,11 @@ use prometheus_client::registry::{Metric, Registry};
 pub use handles::{
     BackendMetrics, ListenerMetrics, PathMetrics, PoolMetrics, QueueMetrics, path_name, sticky_name,
 };
+pub use ids::{IdFamilies, IdMetrics};
 pub use labels::{
     BackendErrorLabels, BackendLabels, DirectionLabels, FailoverLabels, ListenerLabels, PathLabels,
-    PathReasonLabels, PoolLabels, QueueLabels, RefusedLabels, ResultLabels, StickyLabels,
+    PathReasonLabels, PoolLabels, QueueLabels, RefusedLabels, ResultLabels, RoutedLabels,
+    StickyLabels,
 };
 pub use share::SharePoolMetrics;
 pub use snapshots::SnapshotMetrics;
@@ -51,6 +54,8 @@ pub struct Metrics {
     pub pending: Family<ListenerLabels, Gauge>,
     /// `mqttlb_refused_total{listener,reason}`: connections refused, by reason.
     pub refused: Family<RefusedLabels, Counter>,
+    /// `mqttlb_routed_total{listener,pool}`: CONNECTs by the pool they belong to.
+    pub routed: Family<RoutedLabels, Counter>,
     /// `mqttlb_sessions_total{pool,backend}`: flows that reached a backend.
     pub sessions: Family<BackendLabels, Counter>,
     /// `mqttlb_backend_connections{pool,backend}`: flows on a backend now.
@@ -73,6 +78,8 @@ pub struct Metrics {
     pub assigned: Family<PoolLabels, Counter>,
     /// `mqttlb_failover_total{pool,result}`: CONNECTs by what became of their failover.
     pub failover: Family<FailoverLabels, Counter>,
+    /// Takeovers, flapping ids, refused CONNACKs, keepalives, times to CONNACK.
+    pub ids: IdFamilies,
     snapshots: snapshots::Snapshots,
     /// `mqttlb_bytes_total{direction}`: bytes forwarded.
     pub bytes: Bytes,
@@ -143,6 +150,7 @@ impl Metrics {
                 "Connections without a whole CONNECT",
             ),
             refused: add(r, "refused", "Connections refused"),
+            routed: add(r, "routed", "CONNECTs by the pool they belong to"),
             sessions: add(r, "sessions", "Flows that reached a backend"),
             backend_connections: add(r, "backend_connections", "Flows on the backend now"),
             backend_errors: add(r, "backend_errors", "Failed tries to reach the backend"),
@@ -167,6 +175,7 @@ impl Metrics {
                 "failover",
                 "CONNECTs sent on to another backend, or too long for it",
             ),
+            ids: IdFamilies::new(r),
             snapshots: snapshots::Snapshots::new(r),
             bytes: Bytes {
                 up: bytes.get_or_create_owned(&DirectionLabels { direction: "up" }),
@@ -261,6 +270,7 @@ mod tests {
         let metrics = Metrics::new();
         metrics.listener("mqtt").accepted.inc_by(3);
         metrics.listener("mqtt").refused("tls");
+        metrics.listener("mqtt").routed("emqx");
         metrics.pool("emqx").sticky(Sticky::Moved).inc();
         metrics.backend("emqx", "emqx1").up.set(1);
         metrics.backend("emqx", "emqx1").error("timeout");
@@ -271,6 +281,7 @@ mod tests {
             "mqttlb_connections_total{listener=\"mqtt\"} 3",
             "mqttlb_open_connections{listener=\"mqtt\"} 0",
             "mqttlb_refused_total{listener=\"mqtt\",reason=\"tls\"} 1",
+            "mqttlb_routed_total{listener=\"mqtt\",pool=\"emqx\"} 1",
             "mqttlb_sticky_total{pool=\"emqx\",result=\"moved\"} 1",
             "mqttlb_sticky_total{pool=\"emqx\",result=\"hit\"} 0",
             "mqttlb_backend_up{pool=\"emqx\",backend=\"emqx1\"} 1",

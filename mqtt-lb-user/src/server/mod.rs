@@ -9,7 +9,7 @@ mod workers;
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use arc_swap::ArcSwap;
@@ -21,6 +21,7 @@ use crate::admin::{self, Phase};
 use crate::backend::{Pools, monitor, sweep};
 use crate::config::{Config, Origin};
 use crate::flow::{Listener, Shared, closer, mover};
+use crate::ids::Ids;
 use crate::logging;
 use crate::metrics::Metrics;
 use crate::persist::{self, Keeper};
@@ -67,6 +68,7 @@ async fn control(config: Config, source: Option<Origin>) -> anyhow::Result<()> {
     let listeners = sockets
         .iter()
         .map(|listener| Listener::new(&listener.name, &metrics));
+    let ids = Ids::new(&config.ids, Instant::now());
     let shared = Arc::new(Shared {
         listeners: listeners.map(Arc::new).collect(),
         config: ArcSwap::from_pointee(config),
@@ -76,6 +78,7 @@ async fn control(config: Config, source: Option<Origin>) -> anyhow::Result<()> {
         open: AtomicUsize::new(0),
         detached: AtomicUsize::new(0),
         live: Arc::default(),
+        ids,
         stop: stopping,
     });
     paths::run(loaded.sockmap.clone(), loaded.splice.clone(), &shared);

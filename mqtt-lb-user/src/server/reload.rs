@@ -52,6 +52,7 @@ impl Source {
                 }
                 let before = shared.pools.all();
                 shared.pools.apply(&config);
+                shared.ids.apply(&config.ids);
                 let pools = shared.pools.all();
                 let new = |pool: &&Arc<Pool>| before.iter().all(|known| known.name != pool.name);
                 pools

@@ -55,6 +55,7 @@ pub fn config(pools: &[(&str, Pool)]) -> Config {
             drain: time,
             shutdown_grace: time,
         },
+        ids: Default::default(),
         splice: Default::default(),
         share: None,
         sockmap: Sockmap {
