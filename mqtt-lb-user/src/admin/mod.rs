@@ -56,7 +56,7 @@ pub struct Context {
 impl Context {
     /// The context of a process that is starting.
     pub fn new(pools: Arc<Pools>, metrics: Arc<Metrics>) -> Self {
-        let sampled = sample::registry(&pools, None, None);
+        let sampled = sample::registry(&pools, None, None, None);
         Self {
             pools,
             metrics,
@@ -75,8 +75,9 @@ impl Context {
 
     /// Adds the connections, and the path of those without sockets, where there is one.
     pub fn with_flows(mut self, flows: Arc<Shared>, splice: Option<Arc<Splice>>) -> Self {
+        let guard = self.guard.clone();
+        self.sampled = sample::registry(&self.pools, Some(flows.clone()), splice, guard);
         self.flows = Some(flows);
-        self.sampled = sample::registry(&self.pools, splice, self.guard.clone());
         self
     }
 

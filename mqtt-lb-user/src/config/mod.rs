@@ -12,6 +12,7 @@ mod file;
 mod flags;
 mod guard;
 mod health;
+mod ids;
 mod key;
 mod limits;
 mod listener;
@@ -22,7 +23,9 @@ mod pattern;
 mod pool;
 mod queue;
 mod rebalance;
+mod route;
 mod section;
+mod share;
 mod snapshot;
 mod splice;
 mod stick;
@@ -42,6 +45,7 @@ pub use file::{load, parse};
 pub use flags::{BackendFlag, Flags, from_flags};
 pub use guard::Guard;
 pub use health::{CheckKind, Health};
+pub use ids::Ids;
 pub use key::{KeyField, KeySpec};
 pub use limits::{Limits, Timeouts};
 pub use listener::Listener;
@@ -52,6 +56,8 @@ pub use pattern::Pattern;
 pub use pool::{Balance, EmptyClientId, Pool, ProxyProtocol};
 pub use queue::Queue;
 pub use rebalance::Rebalance;
+pub use route::Route;
+pub use share::{Redis, Share};
 pub use snapshot::Snapshot;
 pub use splice::{Attach, Splice, parse_pin};
 pub use stick::Stick;
@@ -84,10 +90,14 @@ pub struct Config {
     pub timeouts: Timeouts,
     /// The guard in front of the listeners.
     pub guard: Guard,
+    /// What is remembered of client ids.
+    pub ids: Ids,
     /// Settings of the splice path.
     pub splice: Splice,
     /// Settings of the sockmap path.
     pub sockmap: Sockmap,
+    /// How stick tables are shared between balancers; `None` when they are not.
+    pub share: Option<Share>,
     /// Listeners by name.
     pub listeners: BTreeMap<String, Listener>,
     /// Pools by name.
@@ -106,8 +116,10 @@ impl Default for Config {
             limits: Limits::default(),
             timeouts: Timeouts::default(),
             guard: Guard::default(),
+            ids: Ids::default(),
             splice: Splice::default(),
             sockmap: Sockmap::default(),
+            share: None,
             listeners: BTreeMap::new(),
             pools: BTreeMap::new(),
         }

@@ -3,12 +3,13 @@
 mod listen;
 mod paths;
 mod reload;
+mod share;
 mod shutdown;
 mod workers;
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use arc_swap::ArcSwap;
@@ -21,6 +22,7 @@ use crate::backend::{Pools, monitor, sweep};
 use crate::config::{Config, Origin};
 use crate::flow::{Listener, Shared, closer, mover};
 use crate::guard::Guard;
+use crate::ids::Ids;
 use crate::logging;
 use crate::metrics::Metrics;
 use crate::persist::{self, Keeper};
@@ -68,6 +70,7 @@ async fn control(config: Config, source: Option<Origin>) -> anyhow::Result<()> {
     let listeners = sockets
         .iter()
         .map(|listener| Listener::new(&listener.name, &metrics));
+    let ids = Ids::new(&config.ids, Instant::now());
     let shared = Arc::new(Shared {
         listeners: listeners.map(Arc::new).collect(),
         config: ArcSwap::from_pointee(config),
@@ -77,6 +80,7 @@ async fn control(config: Config, source: Option<Origin>) -> anyhow::Result<()> {
         open: AtomicUsize::new(0),
         detached: AtomicUsize::new(0),
         live: Arc::default(),
+        ids,
         stop: stopping,
     });
     paths::run(loaded.sockmap.clone(), loaded.splice.clone(), &shared);
@@ -99,6 +103,7 @@ async fn control(config: Config, source: Option<Origin>) -> anyhow::Result<()> {
     if let Some(server) = http {
         servers.spawn(server.serve(context.clone(), leaving));
     }
+    share::start(&shared, source.share()).await;
     let keeper = Keeper::start(pools)?;
     let workers = Workers::start(sockets, &shared, &closing)?;
     context.status.enter(Phase::Serving);

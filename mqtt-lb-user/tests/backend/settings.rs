@@ -56,7 +56,9 @@ pub fn config(pools: &[(&str, Pool)]) -> Config {
             shutdown_grace: time,
         },
         guard: Default::default(),
+        ids: Default::default(),
         splice: Default::default(),
+        share: None,
         sockmap: Sockmap {
             policy: SockmapPolicy::Auto,
             limit: 1,

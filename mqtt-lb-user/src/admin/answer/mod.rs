@@ -3,6 +3,7 @@
 mod backend;
 mod columns;
 mod guard;
+mod ids;
 mod info;
 mod table;
 
@@ -36,6 +37,7 @@ fn execute(command: Command, context: &Context) -> Result<Answer, String> {
         Command::Backend(command) => backend::answer(command, context),
         Command::ShowFlows { path } => Ok(Box::new(flows::show(flows(context)?.clone(), path))),
         Command::ShowGuard { count } => guard::answer(context, count).map(text),
+        Command::Ids(command) => ids::answer(&command, context),
         Command::Table(command) => table::answer(command, context),
     }
 }

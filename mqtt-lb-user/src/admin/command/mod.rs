@@ -6,6 +6,7 @@
 mod backend;
 mod flows;
 mod guard;
+mod ids;
 mod session;
 mod table;
 
@@ -16,6 +17,7 @@ use crate::config::PathKind;
 use crate::escape::Escaped;
 
 pub use backend::BackendCommand;
+pub use ids::IdsCommand;
 pub use table::{Entries, TableCommand};
 
 /// What an operator can ask for.
@@ -41,6 +43,8 @@ pub enum Command {
         /// Prefixes to name at most.
         count: usize,
     },
+    /// Something of client ids.
+    Ids(IdsCommand),
     /// Something of stick tables.
     Table(TableCommand),
 }
@@ -84,12 +88,13 @@ struct Group {
 }
 
 /// In the order of `help`.
-const GROUPS: [Group; 5] = [
+const GROUPS: [Group; 6] = [
     session::GROUP,
     backend::GROUP,
     flows::GROUP,
     table::GROUP,
     guard::GROUP,
+    ids::GROUP,
 ];
 
 /// Usage and purpose of every command.
