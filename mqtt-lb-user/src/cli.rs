@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 use mqtt_lb_user::config::units::parse_duration;
-use mqtt_lb_user::config::{DEFAULT_ADMIN_SOCKET, PathKind, Splice, parse_pin};
+use mqtt_lb_user::config::{DEFAULT_ADMIN_SOCKET, MAX_WEIGHT, PathKind, Splice, parse_pin};
 
 pub use import::Import;
 pub use run::Run;
@@ -70,6 +70,15 @@ pub enum Command {
         /// What to do with the table.
         #[command(subcommand)]
         command: TableCommand,
+        /// Where the balancer is.
+        #[command(flatten)]
+        socket: Socket,
+    },
+    /// Show the client ids that a running balancer sees most often.
+    Ids {
+        /// What to do with the ids.
+        #[command(subcommand)]
+        command: IdsCommand,
         /// Where the balancer is.
         #[command(flatten)]
         socket: Socket,
@@ -181,6 +190,20 @@ pub struct Which {
     pub all: bool,
 }
 
+/// Commands on client ids.
+#[derive(Debug, Subcommand)]
+pub enum IdsCommand {
+    /// Print the ids that connect most often: how often at least, how exact that is, how
+    /// often they came back too soon (flaps) and took over a living connection.
+    Top {
+        /// How many.
+        #[arg(short = 'n', long, value_name = "COUNT", default_value_t = 10)]
+        count: usize,
+    },
+    /// Count anew.
+    Clear,
+}
+
 /// Commands on backends.
 #[derive(Debug, Subcommand)]
 pub enum BackendCommand {
@@ -202,6 +225,15 @@ pub enum BackendCommand {
     Ready(Target),
     /// Send a backend no clients at all.
     Maint(Target),
+    /// Change a backend's share of new clients, until the file says another one.
+    Weight {
+        /// The backend.
+        #[command(flatten)]
+        target: Target,
+        /// Its share relative to the others; 0 takes none.
+        #[arg(value_parser = clap::value_parser!(u32).range(0..=i64::from(MAX_WEIGHT)))]
+        weight: u32,
+    },
     /// Reset all sessions of a backend.
     Shutdown(Target),
 }

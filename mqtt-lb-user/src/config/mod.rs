@@ -11,18 +11,25 @@ mod error;
 mod file;
 mod flags;
 mod health;
+mod ids;
+mod key;
 mod limits;
 mod listener;
 mod log;
 mod marked_down;
 mod origin;
+mod pattern;
 mod pool;
+mod queue;
 mod rebalance;
+mod route;
 mod section;
+mod share;
 mod snapshot;
 mod splice;
 mod stick;
 mod syntax;
+mod template;
 pub mod units;
 mod value;
 
@@ -30,22 +37,29 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-pub use backend::Backend;
+pub use backend::{Backend, MAX_WEIGHT};
 pub use datapath::{PathKind, Sockmap, SockmapPolicy};
 pub use error::ConfigError;
 pub use file::{load, parse};
 pub use flags::{BackendFlag, Flags, from_flags};
 pub use health::{CheckKind, Health};
+pub use ids::Ids;
+pub use key::{KeyField, KeySpec};
 pub use limits::{Limits, Timeouts};
 pub use listener::Listener;
 pub use log::{Log, LogFormat};
 pub use marked_down::MarkedDown;
 pub use origin::Origin;
+pub use pattern::Pattern;
 pub use pool::{Balance, EmptyClientId, Pool, ProxyProtocol};
+pub use queue::Queue;
 pub use rebalance::Rebalance;
+pub use route::Route;
+pub use share::{Redis, Share};
 pub use snapshot::Snapshot;
 pub use splice::{Attach, Splice, parse_pin};
 pub use stick::Stick;
+pub use template::{Part, Template};
 pub use value::{parse_address, parse_socket_path};
 
 /// Where the unix admin socket is when the configuration does not say.
@@ -72,10 +86,14 @@ pub struct Config {
     pub limits: Limits,
     /// Deadlines.
     pub timeouts: Timeouts,
+    /// What is remembered of client ids.
+    pub ids: Ids,
     /// Settings of the splice path.
     pub splice: Splice,
     /// Settings of the sockmap path.
     pub sockmap: Sockmap,
+    /// How stick tables are shared between balancers; `None` when they are not.
+    pub share: Option<Share>,
     /// Listeners by name.
     pub listeners: BTreeMap<String, Listener>,
     /// Pools by name.
@@ -93,8 +111,10 @@ impl Default for Config {
             http: Some(DEFAULT_HTTP),
             limits: Limits::default(),
             timeouts: Timeouts::default(),
+            ids: Ids::default(),
             splice: Splice::default(),
             sockmap: Sockmap::default(),
+            share: None,
             listeners: BTreeMap::new(),
             pools: BTreeMap::new(),
         }

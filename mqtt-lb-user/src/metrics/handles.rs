@@ -4,11 +4,13 @@
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::Histogram;
 
 use super::Metrics;
+use super::ids::IdMetrics;
 use super::labels::{
     BackendErrorLabels, BackendLabels, FailoverLabels, ListenerLabels, PathLabels,
-    PathReasonLabels, PoolLabels, RefusedLabels, StickyLabels,
+    PathReasonLabels, PoolLabels, QueueLabels, RefusedLabels, RoutedLabels, StickyLabels,
 };
 use super::snapshots::{SnapshotMetrics, Snapshots};
 use crate::affinity::Sticky;
@@ -25,6 +27,7 @@ pub struct ListenerMetrics {
     pub pending: Gauge,
     listener: String,
     refused: Family<RefusedLabels, Counter>,
+    routed: Family<RoutedLabels, Counter>,
 }
 
 impl ListenerMetrics {
@@ -35,11 +38,22 @@ impl ListenerMetrics {
             .get_or_create(&RefusedLabels { listener, reason })
             .inc();
     }
+
+    /// Counts a CONNECT that belongs to a pool.
+    pub fn routed(&self, pool: &str) {
+        let labels = RoutedLabels {
+            listener: self.listener.clone(),
+            pool: pool.to_owned(),
+        };
+        self.routed.get_or_create(&labels).inc();
+    }
 }
 
 /// Metrics of one pool.
 #[derive(Clone)]
 pub struct PoolMetrics {
+    /// What is counted of its ids and CONNECTs.
+    pub ids: IdMetrics,
     /// CONNECTs that went on to another backend.
     pub replayed: Counter,
     /// CONNECTs too long to be kept for another backend.
@@ -73,6 +87,23 @@ impl PoolMetrics {
     }
 }
 
+/// Metrics of one pool's queue.
+#[derive(Clone)]
+pub struct QueueMetrics {
+    /// Clients that wait now.
+    pub clients: Gauge,
+    /// Seconds that clients have waited, with and without success.
+    pub wait: Histogram,
+    /// Clients that got a place.
+    pub served: Counter,
+    /// Clients that have waited in vain.
+    pub timeout: Counter,
+    /// Clients that left meanwhile.
+    pub left: Counter,
+    /// Clients for whom the queue had no room.
+    pub full: Counter,
+}
+
 /// Metrics of one backend.
 #[derive(Clone)]
 pub struct BackendMetrics {
@@ -82,6 +113,8 @@ pub struct BackendMetrics {
     pub connections: Gauge,
     /// 1 when new clients may go there.
     pub up: Gauge,
+    /// Clients that found it full.
+    pub full: Counter,
     labels: BackendLabels,
     errors: Family<BackendErrorLabels, Counter>,
 }
@@ -141,6 +174,7 @@ impl Metrics {
             pending: self.pending.get_or_create_owned(&labels),
             listener: labels.listener,
             refused: self.refused.clone(),
+            routed: self.routed.clone(),
         }
     }
 
@@ -164,6 +198,7 @@ impl Metrics {
             pool: name.to_owned(),
         };
         PoolMetrics {
+            ids: self.ids.pool(name),
             assigned: self.assigned.get_or_create_owned(&labels),
             replayed: failover("replayed"),
             too_long: failover("too_long"),
@@ -177,6 +212,26 @@ impl Metrics {
         }
     }
 
+    /// The metrics of a pool's queue; the series start at zero with this call.
+    pub fn queue(&self, pool: &str) -> QueueMetrics {
+        let result = |result| {
+            let pool = pool.to_owned();
+            self.queue
+                .get_or_create_owned(&QueueLabels { pool, result })
+        };
+        let pool = PoolLabels {
+            pool: pool.to_owned(),
+        };
+        QueueMetrics {
+            clients: self.queue_clients.get_or_create_owned(&pool),
+            wait: self.queue_wait.get_or_create_owned(&pool),
+            served: result("served"),
+            timeout: result("timeout"),
+            left: result("left"),
+            full: result("full"),
+        }
+    }
+
     /// The metrics of a backend; the series start at zero with this call.
     pub fn backend(&self, pool: &str, backend: &str) -> BackendMetrics {
         let labels = BackendLabels {
@@ -187,6 +242,7 @@ impl Metrics {
             sessions: self.sessions.get_or_create_owned(&labels),
             connections: self.backend_connections.get_or_create_owned(&labels),
             up: self.backend_up.get_or_create_owned(&labels),
+            full: self.backend_full.get_or_create_owned(&labels),
             labels,
             errors: self.backend_errors.clone(),
         }
