@@ -1,5 +1,6 @@
 //! Two balancers and a cluster that loses what a client's old node gets once it has moved: a
-//! device that reconnects through the other balancer has to reach its node.
+//! device that reconnects through the other balancer has to reach its node, also while Redis is
+//! gone, after it has come back empty, and after a balancer has lost its table.
 
 use std::io::Write;
 use std::net::SocketAddr;
@@ -68,15 +69,47 @@ fn balancers<'a>(ns: &'a Netns, redis: Option<&Redis<'_>>) -> [Lb<'a>; 2] {
         config(bind, &pool, &backends) + share.as_deref().unwrap_or_default()
     };
     let lbs = [FRONT, OTHER].map(|bind| Lb::start(ns, DataPath::Copy, &text(bind)));
-    for lb in lbs.iter().filter(|_| shared) {
-        lb.wait_metric("mqttlb_share_synced", &[], SOON, |synced| synced == 1.0);
+    if shared {
+        wait_share(&lbs, "mqttlb_share_synced", 1.0);
     }
     lbs
 }
 
+/// Waits until both have or have not a Redis.
+fn wait_share(lbs: &[Lb<'_>; 2], metric: &str, value: f64) {
+    for lb in lbs {
+        lb.wait_metric(metric, &[], SOON, |now| now == value);
+    }
+}
+
+/// Redis dies and returns empty; a balancer is killed and comes back with an empty table.
+fn disturb(round: usize, lbs: &mut [Lb<'_>; 2], redis: &mut Redis<'_>) {
+    match round {
+        3 => {
+            redis.process.kill();
+            wait_share(lbs, "mqttlb_share_connected", 0.0);
+        }
+        6 => {
+            redis.start_again();
+            wait_share(lbs, "mqttlb_share_synced", 1.0);
+        }
+        8 => {
+            lbs[1].process.kill();
+            lbs[1].start_again();
+        }
+        _ => {}
+    }
+}
+
 /// A persistent subscriber changes the balancer in each round; each time a message is
 /// published on the node where it was before. Returns how many arrive.
-fn delivered(ns: &Netns, cluster: &Ejabberd<'_>, lbs: &[Lb<'_>; 2], shared: bool) -> usize {
+fn delivered(
+    ns: &Netns,
+    cluster: &Ejabberd<'_>,
+    lbs: &mut [Lb<'_>; 2],
+    mut redis: Option<&mut Redis<'_>>,
+) -> usize {
+    let shared = redis.is_some();
     let id = format!("device-{shared}");
     let topic = format!("proof/{id}");
     // Round robin, so that the second balancer's first client would not go where this one goes.
@@ -88,6 +121,9 @@ fn delivered(ns: &Netns, cluster: &Ejabberd<'_>, lbs: &[Lb<'_>; 2], shared: bool
     let mut count = 0;
     for round in 0..ROUNDS {
         let node = node_of(cluster, &device);
+        if let Some(redis) = &mut redis {
+            disturb(round, lbs, redis);
+        }
         let (front, lb) = [(OTHER, &lbs[1]), (FRONT, &lbs[0])][round % 2];
         if shared {
             let key = ["table", "show", "brokers", "--key", &id];
@@ -122,12 +158,12 @@ fn a_device_reaches_its_node_through_the_other_balancer() {
     }
     let ns = Netns::new("share");
     let cluster = Ejabberd::start(&ns, &NODES.map(|node| backend(node as u8)));
-    let redis = Redis::start(&ns, REDIS);
-    let lbs = balancers(&ns, Some(&redis));
-    let together = delivered(&ns, &cluster, &lbs, true);
+    let mut redis = Redis::start(&ns, REDIS);
+    let mut lbs = balancers(&ns, Some(&redis));
+    let together = delivered(&ns, &cluster, &mut lbs, Some(&mut redis));
     drop(lbs);
-    let lbs = balancers(&ns, None);
-    let apart = delivered(&ns, &cluster, &lbs, false);
+    let mut lbs = balancers(&ns, None);
+    let apart = delivered(&ns, &cluster, &mut lbs, None);
     say(&format!(
         "ejabberd behind two balancers: {together} of {ROUNDS} delivered with shared tables, \
          {apart} of {ROUNDS} with tables apart"
