@@ -46,6 +46,11 @@ impl Pool {
         self.ask(|affinity, candidates| affinity.closes(now, id, candidates))
     }
 
+    /// The connection of an id that was to be closed stays: it was not idle after all.
+    pub fn spares(&self, id: &[u8]) {
+        self.affinity().spares(id);
+    }
+
     /// What has been moved; `None` when the pool moves nobody.
     pub fn moves(&self, now: Instant) -> Option<Moves> {
         let (account, skew) = self.ask(|affinity, candidates| affinity.moves(now, candidates))?;
