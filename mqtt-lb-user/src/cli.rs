@@ -1,6 +1,7 @@
 //! The command line.
 
 pub mod admin;
+pub mod import;
 mod run;
 
 use std::path::PathBuf;
@@ -8,8 +9,9 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 use mqtt_lb_user::config::units::parse_duration;
-use mqtt_lb_user::config::{DEFAULT_ADMIN_SOCKET, PathKind, Splice, parse_pin};
+use mqtt_lb_user::config::{DEFAULT_ADMIN_SOCKET, MAX_WEIGHT, PathKind, Splice, parse_pin};
 
+pub use import::Import;
 pub use run::Run;
 
 /// MQTT load balancer with client-id stickiness and in-kernel forwarding.
@@ -19,6 +21,7 @@ pub use run::Run;
 Examples:
   mqtt-lb run --listen 0.0.0.0:1883 --backend 10.0.0.1:1883 --backend 10.0.0.2:1883
   mqtt-lb check -f /etc/mqtt-lb.toml && mqtt-lb run -f /etc/mqtt-lb.toml
+  mqtt-lb import /etc/haproxy/haproxy.cfg -o /etc/mqtt-lb.toml
   mqtt-lb table show
   mqtt-lb backend drain emqx/emqx1")]
 pub struct Cli {
@@ -41,6 +44,8 @@ pub enum Command {
         #[arg(short, long, value_name = "FILE", env = "MQTT_LB_CONFIG")]
         file: PathBuf,
     },
+    /// Turn a configuration of HAProxy or NGINX into one of mqtt-lb.
+    Import(Import),
     /// Say which data paths this host can run, and why not the others.
     ///
     /// Prints one line per thing it looks at: what, ok or no, and why. Loads the kernel
@@ -197,6 +202,15 @@ pub enum BackendCommand {
     Ready(Target),
     /// Send a backend no clients at all.
     Maint(Target),
+    /// Change a backend's share of new clients, until the file says another one.
+    Weight {
+        /// The backend.
+        #[command(flatten)]
+        target: Target,
+        /// Its share relative to the others; 0 takes none.
+        #[arg(value_parser = clap::value_parser!(u32).range(0..=i64::from(MAX_WEIGHT)))]
+        weight: u32,
+    },
     /// Reset all sessions of a backend.
     Shutdown(Target),
 }

@@ -24,6 +24,10 @@ fn main() -> ExitCode {
             }
             Err(error) => return refuse(&error),
         },
+        Command::Import(import) => match import.run() {
+            Ok(code) => return code,
+            Err(error) => Err(error),
+        },
         Command::Doctor { file } => match file.as_deref().map(config::load).transpose() {
             Ok(config) => return examine(&config.unwrap_or_default()),
             Err(error) => return refuse(&error),
