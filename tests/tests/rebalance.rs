@@ -319,8 +319,9 @@ fn idle_connections_are_ended_so_that_their_ids_go_home() {
             .clone();
         let home = |all: &mut [Resident]| {
             let (busy, mut others): (Vec<_>, Vec<_>) = all.iter_mut().partition(|r| r.id == busy);
-            busy.into_iter()
-                .for_each(|r| drop(r.client.ping().expect("the busy one")));
+            for resident in busy {
+                resident.client.ping().expect("the busy one");
+            }
             others.iter_mut().all(|r| r.place() == r.places[0])
         };
         follow(&site, &mut residents, "who was silent should be home", home);
