@@ -59,12 +59,12 @@ impl<'a> Connect<'a> {
                 string(&mut properties, name.as_bytes());
                 string(&mut properties, value.as_bytes());
             }
+            if let Some(expiry) = self.expiry {
+                properties.push(0x11);
+                properties.extend(expiry.to_be_bytes());
+            }
             length(&mut body, properties.len());
             body.extend(properties);
-            let expiry = self.expiry.map(u32::to_be_bytes);
-            let property = expiry.map(|expiry| [&[0x11][..], &expiry].concat());
-            let properties = property.unwrap_or_default();
-            body.push(properties.len() as u8);
         }
         string(&mut body, self.client_id.as_bytes());
         if let Some((topic, payload)) = self.will {
