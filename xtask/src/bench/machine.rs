@@ -1,13 +1,13 @@
 //! What was measured on, and with what.
 
 use std::fs;
-use std::path::Path;
 use std::process::Command;
 
 use anyhow::Result;
 use serde_json::{Value, json};
 
 use super::case::Effort;
+use super::stand::Setting;
 use crate::command::stdout;
 use crate::paths;
 
@@ -19,7 +19,7 @@ impl Facts {
     ///
     /// # Errors
     /// If a program does not say its version.
-    pub fn look(mqtt_lb: &Path, effort: &Effort) -> Result<Self> {
+    pub fn look(setting: Setting, effort: &Effort) -> Result<Self> {
         let say = |program: &str, arguments: &[&str]| {
             let mut command = Command::new(program);
             command.args(arguments).current_dir(paths::root());
@@ -32,13 +32,25 @@ impl Facts {
         let commit = say("git", &["describe", "--always", "--dirty"]);
         let commit = commit.map_or_else(|_| "unknown".into(), first);
         let rounds = format!(
-            "{} of {:.1} s after {:.1} s of warm-up; {} where memory is measured",
+            "{} of {:.1} s after {:.1} s of warm-up; {} where thousands of clients come and stay",
             effort.rounds,
             effort.measured.as_secs_f64(),
             effort.warm_up.as_secs_f64(),
             effort.memory_rounds
         );
-        let version = first(say(&mqtt_lb.to_string_lossy(), &["--version"])?);
+        let packages = ["nginx", "libnginx-mod-stream-js", "mosquitto"].map(|package| {
+            say(
+                "dpkg-query",
+                &["--show", "--showformat=${Package} ${Version}", package],
+            )
+        });
+        let [nginx, njs, mosquitto] = packages;
+        let nginx = format!("{}, {}", first(nginx?), first(njs?));
+        let topology = match setting.one_arm {
+            true => "one arm: all three hosts on one switch, the balancer with one interface",
+            false => "two arms: clients and backends on networks of their own",
+        };
+        let version = first(say(&setting.mqtt_lb.to_string_lossy(), &["--version"])?);
         Ok(Self(vec![
             ("Date", first(say("date", &["-u", "+%Y-%m-%d"])?)),
             ("Processors", processors(&cpus)),
@@ -46,6 +58,9 @@ impl Facts {
             ("Kernel", first(say("uname", &["-srm"])?)),
             ("mqtt-lb", format!("{version}, commit {commit}")),
             ("HAProxy", first(say(&haproxy.to_string_lossy(), &["-v"])?)),
+            ("nginx", nginx),
+            ("mosquitto", first(mosquitto?)),
+            ("Topology", topology.into()),
             ("Rounds", rounds),
         ]))
     }
