@@ -1,6 +1,7 @@
 //! The command line.
 
 pub mod admin;
+pub mod import;
 mod run;
 
 use std::path::PathBuf;
@@ -8,8 +9,9 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 use mqtt_lb_user::config::units::parse_duration;
-use mqtt_lb_user::config::{DEFAULT_ADMIN_SOCKET, PathKind, Splice, parse_pin};
+use mqtt_lb_user::config::{DEFAULT_ADMIN_SOCKET, MAX_WEIGHT, PathKind, Splice, parse_pin};
 
+pub use import::Import;
 pub use run::Run;
 
 /// MQTT load balancer with client-id stickiness and in-kernel forwarding.
@@ -19,6 +21,7 @@ pub use run::Run;
 Examples:
   mqtt-lb run --listen 0.0.0.0:1883 --backend 10.0.0.1:1883 --backend 10.0.0.2:1883
   mqtt-lb check -f /etc/mqtt-lb.toml && mqtt-lb run -f /etc/mqtt-lb.toml
+  mqtt-lb import /etc/haproxy/haproxy.cfg -o /etc/mqtt-lb.toml
   mqtt-lb table show
   mqtt-lb backend drain emqx/emqx1")]
 pub struct Cli {
@@ -41,6 +44,8 @@ pub enum Command {
         #[arg(short, long, value_name = "FILE", env = "MQTT_LB_CONFIG")]
         file: PathBuf,
     },
+    /// Turn a configuration of HAProxy or NGINX into one of mqtt-lb.
+    Import(Import),
     /// Say which data paths this host can run, and why not the others.
     ///
     /// Prints one line per thing it looks at: what, ok or no, and why. Loads the kernel
@@ -65,6 +70,15 @@ pub enum Command {
         /// What to do with the table.
         #[command(subcommand)]
         command: TableCommand,
+        /// Where the balancer is.
+        #[command(flatten)]
+        socket: Socket,
+    },
+    /// Show the client ids that a running balancer sees most often.
+    Ids {
+        /// What to do with the ids.
+        #[command(subcommand)]
+        command: IdsCommand,
         /// Where the balancer is.
         #[command(flatten)]
         socket: Socket,
@@ -176,6 +190,20 @@ pub struct Which {
     pub all: bool,
 }
 
+/// Commands on client ids.
+#[derive(Debug, Subcommand)]
+pub enum IdsCommand {
+    /// Print the ids that connect most often: how often at least, how exact that is, how
+    /// often they came back too soon (flaps) and took over a living connection.
+    Top {
+        /// How many.
+        #[arg(short = 'n', long, value_name = "COUNT", default_value_t = 10)]
+        count: usize,
+    },
+    /// Count anew.
+    Clear,
+}
+
 /// Commands on backends.
 #[derive(Debug, Subcommand)]
 pub enum BackendCommand {
@@ -197,6 +225,15 @@ pub enum BackendCommand {
     Ready(Target),
     /// Send a backend no clients at all.
     Maint(Target),
+    /// Change a backend's share of new clients, until the file says another one.
+    Weight {
+        /// The backend.
+        #[command(flatten)]
+        target: Target,
+        /// Its share relative to the others; 0 takes none.
+        #[arg(value_parser = clap::value_parser!(u32).range(0..=i64::from(MAX_WEIGHT)))]
+        weight: u32,
+    },
     /// Reset all sessions of a backend.
     Shutdown(Target),
 }

@@ -24,6 +24,10 @@ fn main() -> ExitCode {
             }
             Err(error) => return refuse(&error),
         },
+        Command::Import(import) => match import.run() {
+            Ok(code) => return code,
+            Err(error) => Err(error),
+        },
         Command::Doctor { file } => match file.as_deref().map(config::load).transpose() {
             Ok(config) => return examine(&config.unwrap_or_default()),
             Err(error) => return refuse(&error),
@@ -36,6 +40,7 @@ fn main() -> ExitCode {
             } => flush(&pin, all_namespaces),
         },
         Command::Table { command, socket } => ask(&socket, &command.line()),
+        Command::Ids { command, socket } => ask(&socket, &command.line()),
         Command::Backend { command, socket } => ask(&socket, &command.line()),
     };
     match done {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use mqtt_lb_user::config::{Config, Pool, Stick, parse};
+use mqtt_lb_user::config::{Config, Pool, Queue, Rebalance, Stick, parse};
 use toml::{Table, Value};
 
 /// The keys of a section by name, with default and range as the page writes them.
@@ -85,11 +85,16 @@ fn walk(path: &str, table: &Table, out: &mut BTreeMap<String, BTreeMap<String, V
 #[test]
 fn the_full_example_is_the_default() {
     let page = page();
-    let full = parse("full", block(&page, "<!-- every key -->")).expect("valid");
+    let mut full = parse("full", block(&page, "<!-- every key -->")).expect("valid");
+    let listener = full.listeners.get_mut("mqtt").expect("a listener");
+    assert_eq!(std::mem::take(&mut listener.routes).len(), 1);
     let least = parse("least", block(&page, "The least that works")).expect("valid");
     assert_eq!(least.pools["emqx"].stick, None);
+    assert_eq!(least.pools["emqx"].rebalance, None);
     let pool = Pool {
         stick: Some(Stick::default()),
+        queue: Some(Queue::default()),
+        rebalance: Some(Rebalance::default()),
         ..least.pools["emqx"].clone()
     };
     let expected = Config {
@@ -121,7 +126,7 @@ fn the_tables_have_the_keys_and_defaults_of_the_example() {
     );
     for (section, rows) in &tables {
         for (key, (default, _)) in rows {
-            if !["required", "number of cores"].contains(&default.as_str()) {
+            if !["required", "number of cores", "any"].contains(&default.as_str()) {
                 // Numbers may be written in base 16.
                 let default: Table = format!("v = {default}").parse().expect("TOML");
                 assert_eq!(default["v"], example[section][key], "{section} {key}");
@@ -191,5 +196,5 @@ fn the_ranges_are_those_of_the_code() {
             checked += 1;
         }
     }
-    assert_eq!(checked, 25, "ranges on the page");
+    assert_eq!(checked, 38, "ranges on the page");
 }

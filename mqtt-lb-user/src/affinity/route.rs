@@ -3,13 +3,15 @@
 use std::time::Instant;
 
 use super::balance::{Policy, Ranking};
+use super::rebalance::{Kind, Planner};
 use super::{BackendId, Candidate, Client, Server, StickTable, Sticky};
 use crate::config::Stick;
 
 /// A pool's routing.
 pub struct Affinity {
     ranking: Ranking,
-    table: Option<StickTable>,
+    pub(super) table: Option<StickTable>,
+    pub(super) planner: Option<Planner>,
 }
 
 impl Affinity {
@@ -19,6 +21,7 @@ impl Affinity {
         Self {
             ranking: Ranking::new(policy.into(), servers),
             table: stick.map(StickTable::new),
+            planner: None,
         }
     }
 
@@ -43,24 +46,35 @@ impl Affinity {
         };
     }
 
+    /// Follows changed weights.
+    pub fn reweigh(&mut self, servers: &[Server]) {
+        self.ranking.reweigh(servers);
+    }
+
     /// Fills `out` with the backends to try, best first, each once: the table's
-    /// answer where it may still take clients, then every candidate that takes
-    /// new ones as the balance ranks them. A match refreshes the entry.
+    /// answer where it may still take clients, behind the backend that the client is
+    /// to move to if it is, then every candidate that takes new ones as the balance
+    /// ranks them. A match refreshes the entry.
     ///
     /// Full backends keep their rank only where they are the table's answer; the
-    /// others come last.
+    /// others come last. Returns the table's answer, if that backend may take the client.
     pub fn route(
         &mut self,
         now: Instant,
         client: Client<'_>,
         candidates: &[Candidate],
         out: &mut Vec<BackendId>,
-    ) {
+    ) -> Option<BackendId> {
         out.clear();
+        let mut answer = None;
         if let (Some(table), Some(key)) = (&mut self.table, client.name()) {
-            out.extend(open(table.get(now, key), candidates));
+            let known = table.get(now, key);
+            out.extend(known.and_then(|_| self.reconnects(now, key, candidates)));
+            answer = open(known, candidates);
+            out.extend(answer.filter(|id| !out.contains(id)));
         }
         self.ranking.rank(client, candidates, out);
+        answer
     }
 
     /// What [`Affinity::route`] would answer now. Nothing changes: no entry is
@@ -75,7 +89,9 @@ impl Affinity {
     ) -> Vec<BackendId> {
         let mut out = Vec::new();
         if let (Some(table), Some(key)) = (&self.table, client.name()) {
-            out.extend(open(table.peek(now, key), candidates));
+            out.extend(self.would_move(now, key, candidates));
+            let known = open(table.peek(now, key), candidates);
+            out.extend(known.filter(|id| !out.contains(id)));
         }
         self.ranking.fork().rank(client, candidates, &mut out);
         out
@@ -84,9 +100,20 @@ impl Affinity {
     /// Records the backend that really took the client, and says how that
     /// compares with what the table knew.
     pub fn settle(&mut self, now: Instant, key: Option<&[u8]>, chosen: BackendId) -> Sticky {
-        match (&mut self.table, key.filter(|key| !key.is_empty())) {
-            (Some(table), Some(key)) => table.set(now, key, chosen),
-            _ => Sticky::None,
+        let (Some(table), Some(key)) = (&mut self.table, key.filter(|key| !key.is_empty())) else {
+            return Sticky::None;
+        };
+        let planner = self.planner.as_mut();
+        let kind = planner.and_then(|planner| planner.settles(key, chosen));
+        let sticky = table.set(now, key, chosen);
+        match kind {
+            Some(kind) if sticky == Sticky::Moved => {
+                if kind == Kind::Over {
+                    table.set_home(now, key, chosen);
+                }
+                Sticky::Returned
+            }
+            _ => sticky,
         }
     }
 

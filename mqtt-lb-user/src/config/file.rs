@@ -13,7 +13,7 @@ use super::error::{ConfigError, Problems};
 use super::section::{Place, Section};
 use super::syntax::explain;
 use super::value::{address, integer, or_off, socket_path};
-use super::{Config, Limits, Listener, Log, PathKind, Pool, Sockmap, Splice, Timeouts};
+use super::{Config, Ids, Limits, Listener, Log, PathKind, Pool, Sockmap, Splice, Timeouts};
 
 /// Bytes of a configuration file at most; a device or a wrong file is refused.
 const MAX_FILE: u64 = 16 << 20;
@@ -81,6 +81,7 @@ fn read(mut root: Section<'_>, problems: &Problems) -> Config {
         timeouts: root
             .section("timeouts")
             .map_or(default.timeouts, Timeouts::read),
+        ids: root.section("ids").map_or(default.ids, Ids::read),
         splice: root.section("splice").map_or(default.splice, Splice::read),
         sockmap: root
             .section("sockmap")

@@ -11,16 +11,24 @@ mod error;
 mod file;
 mod flags;
 mod health;
+mod ids;
+mod key;
 mod limits;
 mod listener;
 mod log;
 mod marked_down;
 mod origin;
+mod pattern;
 mod pool;
+mod queue;
+mod rebalance;
+mod route;
 mod section;
+mod snapshot;
 mod splice;
 mod stick;
 mod syntax;
+mod template;
 pub mod units;
 mod value;
 
@@ -28,20 +36,28 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-pub use backend::Backend;
+pub use backend::{Backend, MAX_WEIGHT};
 pub use datapath::{PathKind, Sockmap, SockmapPolicy};
 pub use error::ConfigError;
 pub use file::{load, parse};
 pub use flags::{BackendFlag, Flags, from_flags};
 pub use health::{CheckKind, Health};
+pub use ids::Ids;
+pub use key::{KeyField, KeySpec};
 pub use limits::{Limits, Timeouts};
 pub use listener::Listener;
 pub use log::{Log, LogFormat};
 pub use marked_down::MarkedDown;
 pub use origin::Origin;
+pub use pattern::Pattern;
 pub use pool::{Balance, EmptyClientId, Pool, ProxyProtocol};
+pub use queue::Queue;
+pub use rebalance::Rebalance;
+pub use route::Route;
+pub use snapshot::Snapshot;
 pub use splice::{Attach, Splice, parse_pin};
 pub use stick::Stick;
+pub use template::{Part, Template};
 pub use value::{parse_address, parse_socket_path};
 
 /// Where the unix admin socket is when the configuration does not say.
@@ -68,6 +84,8 @@ pub struct Config {
     pub limits: Limits,
     /// Deadlines.
     pub timeouts: Timeouts,
+    /// What is remembered of client ids.
+    pub ids: Ids,
     /// Settings of the splice path.
     pub splice: Splice,
     /// Settings of the sockmap path.
@@ -89,6 +107,7 @@ impl Default for Config {
             http: Some(DEFAULT_HTTP),
             limits: Limits::default(),
             timeouts: Timeouts::default(),
+            ids: Ids::default(),
             splice: Splice::default(),
             sockmap: Sockmap::default(),
             listeners: BTreeMap::new(),

@@ -110,6 +110,18 @@ pub(super) fn integer<T: Number>(range: RangeInclusive<T>) -> impl Fn(&DeValue<'
     }
 }
 
+/// A number within `range` that may have a fraction.
+pub(super) fn fraction(range: RangeInclusive<f64>) -> impl Fn(&DeValue<'_>) -> Read<f64> {
+    move |value| {
+        let number = match value {
+            DeValue::Float(float) => float.as_str().parse().ok(),
+            DeValue::Integer(integer) => integer.as_str().parse().ok(),
+            other => return Err(expected("a number", other)),
+        };
+        within(number, &range, value, f64::to_string)
+    }
+}
+
 /// A number with an optional size suffix, within `range`.
 pub(super) fn size<T: Number>(range: RangeInclusive<T>) -> impl Fn(&DeValue<'_>) -> Read<T> {
     move |value| {
@@ -158,6 +170,7 @@ fn within<T: PartialOrd>(
     value.filter(|value| range.contains(value)).ok_or_else(|| {
         let written = match written {
             DeValue::Integer(n) => n.to_string(),
+            DeValue::Float(n) => n.to_string(),
             other => format!("{:?}", other.as_str().unwrap_or_default()),
         };
         let (least, most) = (text(range.start()), text(range.end()));

@@ -14,6 +14,9 @@ const SO_COOKIE: libc::c_int = 57;
 /// Offset of `tcpi_bytes_acked` in `struct tcp_info` (linux/tcp.h, since Linux 4.1).
 const BYTES_ACKED: usize = 120;
 
+/// Offsets of `tcpi_last_data_sent` and `tcpi_last_data_recv` in `struct tcp_info`.
+const LAST_DATA: [usize; 2] = [44, 52];
+
 /// The beginning of the socket's `struct tcp_info` (linux/tcp.h). Takes the socket's lock,
 /// so every verdict that ran on it before has finished (`tcp_get_info`, `lock_sock_fast`).
 ///
@@ -50,6 +53,13 @@ pub fn bytes_acked(socket: &impl AsFd) -> io::Result<u64> {
     let raw: [u8; BYTES_ACKED + 8] = info(socket)?;
     let acked = std::array::from_fn(|i| raw[BYTES_ACKED + i]);
     Ok(u64::from_ne_bytes(acked))
+}
+
+/// Time since the socket sent or received data, to some milliseconds.
+pub fn silence(socket: &impl AsFd) -> io::Result<Duration> {
+    let raw: [u8; LAST_DATA[1] + 4] = info(socket)?;
+    let ms = LAST_DATA.map(|at| u32::from_ne_bytes(std::array::from_fn(|i| raw[at + i])));
+    Ok(Duration::from_millis(ms[0].min(ms[1]).into()))
 }
 
 /// Bytes put into the TCP queue of `side`'s socket since it was opened, sent or not.
@@ -160,6 +170,18 @@ mod tests {
         client.read_exact(&mut [0; 6]).unwrap();
         assert_eq!(position(&client, Side::Backend).unwrap(), 70_000);
         assert_eq!(position(&server, Side::Client).unwrap(), 6);
+    }
+
+    #[test]
+    fn silence_ends_with_a_byte_either_way() {
+        let (mut client, mut server) = pair();
+        let pause = Duration::from_millis(200);
+        std::thread::sleep(pause);
+        assert!(silence(&client).unwrap() >= pause / 2);
+        client.write_all(b"x").unwrap();
+        server.read_exact(&mut [0]).unwrap();
+        assert!(silence(&client).unwrap() < pause / 2);
+        assert!(silence(&server).unwrap() < pause / 2);
     }
 
     #[test]

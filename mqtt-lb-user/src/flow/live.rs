@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tokio::sync::Notify;
 
@@ -38,6 +38,7 @@ pub struct LiveFlow {
     bytes: [AtomicU64; 2],
     last_ms: AtomicU64,
     verdict: AtomicU8,
+    idle_ms: AtomicU64,
     ended: Notify,
 }
 
@@ -61,6 +62,7 @@ impl LiveFlow {
             bytes: Default::default(),
             last_ms: AtomicU64::new(0),
             verdict: AtomicU8::new(0),
+            idle_ms: AtomicU64::new(0),
             ended: Notify::new(),
         }
     }
@@ -96,7 +98,7 @@ impl LiveFlow {
 
     /// When bytes were seen last.
     pub fn last(&self) -> Instant {
-        self.accepted + std::time::Duration::from_millis(self.last_ms.load(Relaxed))
+        self.accepted + Duration::from_millis(self.last_ms.load(Relaxed))
     }
 
     pub(super) fn account(&self, bytes: [u64; 2]) {
@@ -118,12 +120,36 @@ impl LiveFlow {
         self.ended.notify_one();
     }
 
+    /// Ends the flow for the sake of a move of its id if it has been silent for `idle`.
+    pub fn end_idle(&self, idle: Duration) {
+        if self.last().elapsed() >= idle {
+            let idle = u64::try_from(idle.as_millis()).unwrap_or(u64::MAX);
+            self.idle_ms.store(idle, Relaxed);
+            // Who has been ended for good stays so.
+            let _ = self.verdict.compare_exchange(0, 3, Relaxed, Relaxed);
+            self.ended.notify_one();
+        }
+    }
+
+    /// Takes [`LiveFlow::end_idle`] back when only its sockets know that it is not silent:
+    /// `silence` is the time since their last byte.
+    pub(super) fn is_spared(&self, end: End, silence: Option<Duration>) -> bool {
+        let idle = Duration::from_millis(self.idle_ms.load(Relaxed));
+        let spared = end == End::Rebalanced && silence.is_some_and(|silence| silence < idle);
+        spared
+            && self
+                .verdict
+                .compare_exchange(3, 0, Relaxed, Relaxed)
+                .is_ok()
+    }
+
     /// Waits until somebody ends it.
     pub(super) async fn condemned(&self) -> End {
         loop {
             match self.verdict.load(Relaxed) {
                 0 => self.ended.notified().await,
                 2 => return End::BackendDown,
+                3 => return End::Rebalanced,
                 _ => return End::Killed,
             }
         }
@@ -209,5 +235,26 @@ mod tests {
         let other = live.enter(flow());
         other.flow.end(End::Killed);
         assert_eq!(other.flow.condemned().await, End::Killed);
+    }
+
+    #[tokio::test]
+    async fn an_idle_flow_is_ended_unless_its_sockets_say_that_it_is_not() {
+        let (short, long) = (Duration::ZERO, Duration::from_secs(3600));
+        let flow = flow();
+        flow.end_idle(long);
+        assert_eq!(flow.verdict.load(Relaxed), 0, "not idle for an hour");
+        flow.end_idle(short);
+        let end = flow.condemned().await;
+        assert_eq!(end, End::Rebalanced);
+        assert!(!flow.is_spared(end, Some(short)));
+        flow.idle_ms.store(1000, Relaxed);
+        assert!(
+            !flow.is_spared(end, None),
+            "nothing is known of the sockets"
+        );
+        assert!(flow.is_spared(end, Some(short)));
+        flow.end_idle(short);
+        flow.end(End::Killed);
+        assert!(!flow.is_spared(flow.condemned().await, Some(short)));
     }
 }

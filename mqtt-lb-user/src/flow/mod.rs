@@ -2,6 +2,7 @@
 
 mod abort;
 mod accept;
+mod admit;
 mod answer;
 mod assigned;
 pub mod closer;
@@ -9,12 +10,14 @@ mod dial;
 mod failover;
 mod hold;
 mod live;
+pub mod mover;
 mod record;
 mod relay;
 mod shared;
 mod sniff;
 mod spliced;
 mod verdict;
+mod visitor;
 mod watch;
 
 use std::net::SocketAddr;
@@ -29,14 +32,18 @@ pub use live::{Live, LiveFlow};
 pub use shared::{Listener, Shared};
 pub use spliced::adopt;
 
+use crate::affinity::{Fields, Key, routes};
+use crate::backend::Pool;
 use crate::session::End;
-use dial::{Dialer, Key};
+use admit::Denied;
+use dial::Dialer;
 use record::Record;
 use relay::{Relayed, Routed};
 use shared::{Open, Pending};
 use sniff::Fault;
 use spliced::Spliced;
 use verdict::Patience;
+use visitor::Visitor;
 
 /// A client that has just been accepted, with its places in the counts.
 struct Accepted {
@@ -64,6 +71,7 @@ async fn serve(accepted: Accepted, shared: Arc<Shared>) {
             let resident = Box::new(Spliced {
                 open: open.detach(),
                 lease: Some(gone.lease),
+                id: gone.id,
             });
             gone.departure.depart(gone.ends, &memo, resident);
         }
@@ -105,33 +113,68 @@ fn refuse(fault: &Fault, peer: SocketAddr, listener: &Listener) -> End {
     fault.end()
 }
 
+/// Counts and logs a client that gets no place.
+fn deny(denied: Denied, peer: SocketAddr, listener: &Listener) -> End {
+    if let Some(reason) = denied.reason() {
+        listener.metrics.refused(reason);
+        info!(
+            "listener {}: client {peer} refused: {denied}",
+            listener.name
+        );
+    }
+    denied.end()
+}
+
+/// The client's pool, by the configuration of this moment, and its key there.
+fn route(
+    client: &Fields<'_>,
+    listener: &Listener,
+    shared: &Shared,
+    record: &mut Record,
+) -> Result<(Arc<Pool>, Key), End> {
+    let config = shared.config.load();
+    let settings = config.listeners.get(&listener.name);
+    let name = routes::route(settings.ok_or(End::NoBackend)?, client).pool;
+    record.pool(name);
+    listener.metrics.routed(name);
+    let pool = shared.pools.get(name).ok_or(End::NoBackend)?;
+    let key = pool.key(client).ok_or_else(|| {
+        listener.metrics.refused("empty_client_id");
+        End::Refused("empty_client_id")
+    })?;
+    Ok((pool, key))
+}
+
 /// Brings the client's CONNECT to a backend.
 async fn arrive(
     stream: &TcpStream,
     peer: SocketAddr,
     listener: &Listener,
     pending: Pending,
-    shared: &Shared,
+    shared: &Arc<Shared>,
     record: &mut Record,
 ) -> Result<Routed, End> {
     let config = shared.config.load_full();
-    let pool = config
-        .listeners
-        .get(&listener.name)
-        .and_then(|settings| shared.pools.get(&settings.pool))
-        .ok_or(End::NoBackend)?;
-    record.pool(&pool.name);
+    let settings = config.listeners.get(&listener.name);
+    record.pool(&settings.ok_or(End::NoBackend)?.pool);
     let deadline = record.started() + config.timeouts.connect_packet;
     let sniffed = sniff::connect(stream, &config.limits, deadline).await;
     let sniffed = sniffed.map_err(|fault| refuse(&fault, peer, listener))?;
     record.sniffed(&sniffed);
-    let key = Key::of(&sniffed, pool.settings().empty_client_id, peer).ok_or_else(|| {
-        listener.metrics.refused("empty_client_id");
-        End::Refused("empty_client_id")
-    })?;
+    let (pool, key) = route(&sniffed.fields(peer.ip()), listener, shared, record)?;
+    let visitor = Visitor::arrive(shared, &pool, &sniffed.connect(), Instant::now());
+    let mut rest = sniffed.rest(deadline, pending);
+    let admitted = admit::admit(&pool, key.client(peer.ip()), stream).await;
+    let admitted = admitted.map_err(|denied| deny(denied, peer, listener))?;
+    record.admitted();
+    if let Some(rest) = &mut rest {
+        // Nothing has been read of it meanwhile.
+        rest.deadline += admitted.waited;
+    }
+    let displaced = admitted.displaced;
     let dialer = Dialer::new(
         &pool,
-        &key,
+        admitted,
         &sniffed,
         &shared.paths,
         stream,
@@ -141,7 +184,6 @@ async fn arrive(
     let mut dialer = dialer.ok_or(End::NoBackend)?;
     let first = dialer.next().await.ok_or(End::NoBackend)?;
     record.reached(&first);
-    let rest = sniffed.rest(deadline, pending);
     let mut patience = Patience::new(config.timeouts.connack);
     let (reached, taken) = match rest {
         None => failover::search(first, &mut dialer, &mut patience, stream, &pool, record).await,
@@ -151,7 +193,9 @@ async fn arrive(
         }
     };
     let backend = reached.lease.backend();
-    if taken {
+    if taken && displaced {
+        record.settled(pool.visit(backend));
+    } else if taken {
         record.settled(pool.settle(Instant::now(), key.bytes(), backend));
     } else {
         backend.metrics().sessions.inc();
@@ -162,5 +206,6 @@ async fn arrive(
         sniffed: sniffed.bytes.len() as u64,
         rest,
         connack: patience.left(),
+        visitor,
     })
 }

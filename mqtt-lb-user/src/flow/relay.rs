@@ -21,11 +21,14 @@ use super::live::LiveFlow;
 use super::record::Record;
 use super::shared::Shared;
 use super::sniff::Rest;
+use super::visitor::Visitor;
 use super::watch::Watched;
 use crate::backend::Lease;
 use crate::config::{Config, PathKind};
 use crate::datapath::copy::{Exit, Outcome, Pump, Settings};
+use crate::datapath::tcp;
 use crate::datapath::{Departure, Directions, Ends, Entry, Offers, OnPath, Return, Side};
+use crate::ids::Number;
 use crate::session::End;
 
 /// A client and the backend that has its CONNECT.
@@ -40,6 +43,8 @@ pub(super) struct Routed {
     pub(super) rest: Option<Rest>,
     /// What is left to it of the time for its CONNACK.
     pub(super) connack: Duration,
+    /// The client as its id counts.
+    pub(super) visitor: Visitor,
 }
 
 /// How relaying ended.
@@ -58,6 +63,8 @@ pub(super) struct Gone {
     pub(super) ends: Ends,
     /// Its place on the backend.
     pub(super) lease: Lease,
+    /// Its client id.
+    pub(super) id: Option<Number>,
 }
 
 /// Relays until the flow is over, or needs no sockets.
@@ -95,7 +102,13 @@ pub(super) async fn relay(
     let mut flow = Flow {
         dirs: Directions::default(),
         offers,
-        watched: Watched::new(routed.connack, routed.rest, nameless, &shared.metrics),
+        watched: Watched::new(
+            routed.connack,
+            routed.rest,
+            routed.visitor,
+            nameless,
+            &shared.metrics,
+        ),
         settings: Settings {
             buffer: config.limits.copy_buffer,
             drain: config.timeouts.drain,
@@ -119,6 +132,7 @@ pub(super) async fn relay(
             departure,
             ends,
             lease,
+            id: flow.watched.depart(),
         }),
         Err(error) => {
             debug!("registering the sockets of a flow: {error}");
@@ -183,7 +197,7 @@ impl Flow {
                     let back = tokio::select! {
                         reason = poll_fn(|cx| path.poll_return(cx)) => Ok(reason),
                         _ = self.stop.wait_for(|stop| *stop) => Err(End::Shutdown),
-                        end = self.live.condemned() => Err(end),
+                        end = condemned(&self.live, &ends.client) => Err(end),
                     };
                     path.leave(&ends, &mut self.dirs);
                     let reason = match back {
@@ -280,12 +294,23 @@ impl Flow {
     /// lest it take the cut stream for a whole one. So do both when somebody has ended
     /// the flow.
     fn cut(&self, end: End, client: &impl AsFd, backend: &impl AsFd) {
-        let condemned = matches!(end, End::Killed | End::BackendDown);
+        let condemned = matches!(end, End::Killed | End::BackendDown | End::Rebalanced);
         if condemned || self.dirs.up.owes() {
             abort::reset(backend);
         }
         if condemned || self.dirs.down.owes() {
             abort::reset(client);
+        }
+    }
+}
+
+/// Waits until somebody ends a flow whose bytes only the kernel sees: whether it is idle,
+/// its client's socket knows.
+async fn condemned(live: &LiveFlow, client: &impl AsFd) -> End {
+    loop {
+        let end = live.condemned().await;
+        if !live.is_spared(end, tcp::silence(client).ok()) {
+            return end;
         }
     }
 }

@@ -4,12 +4,15 @@
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::Histogram;
 
 use super::Metrics;
+use super::ids::IdMetrics;
 use super::labels::{
-    BackendErrorLabels, BackendLabels, FailoverLabels, ListenerLabels, MoveLabels, PathLabels,
-    PathReasonLabels, PoolLabels, RefusedLabels, StickyLabels,
+    BackendErrorLabels, BackendLabels, FailoverLabels, ListenerLabels, PathLabels,
+    PathReasonLabels, PoolLabels, QueueLabels, RefusedLabels, RoutedLabels, StickyLabels,
 };
+use super::snapshots::{SnapshotMetrics, Snapshots};
 use crate::affinity::Sticky;
 use crate::config::PathKind;
 
@@ -24,6 +27,7 @@ pub struct ListenerMetrics {
     pub pending: Gauge,
     listener: String,
     refused: Family<RefusedLabels, Counter>,
+    routed: Family<RoutedLabels, Counter>,
 }
 
 impl ListenerMetrics {
@@ -34,31 +38,43 @@ impl ListenerMetrics {
             .get_or_create(&RefusedLabels { listener, reason })
             .inc();
     }
+
+    /// Counts a CONNECT that belongs to a pool.
+    pub fn routed(&self, pool: &str) {
+        let labels = RoutedLabels {
+            listener: self.listener.clone(),
+            pool: pool.to_owned(),
+        };
+        self.routed.get_or_create(&labels).inc();
+    }
 }
 
 /// Metrics of one pool.
 #[derive(Clone)]
 pub struct PoolMetrics {
+    /// What is counted of its ids and CONNECTs.
+    pub ids: IdMetrics,
     /// CONNECTs that went on to another backend.
     pub replayed: Counter,
     /// CONNECTs too long to be kept for another backend.
     pub too_long: Counter,
     /// Ids given by brokers that the stick table learned.
     pub assigned: Counter,
-    /// Ids brought back to their home.
-    pub moved_home: Counter,
-    /// Ids brought over to a backend with too few.
-    pub moved_over: Counter,
-    /// Idle connections closed so that their ids move.
-    pub closed_to_move: Counter,
     hit: Counter,
     new: Counter,
     moved: Counter,
     returned: Counter,
     none: Counter,
+    pool: String,
+    snapshots: Snapshots,
 }
 
 impl PoolMetrics {
+    /// The metrics of the pool's snapshot; the series start at zero with the first call.
+    pub fn snapshot(&self) -> SnapshotMetrics {
+        self.snapshots.pool(&self.pool)
+    }
+
     /// The counter of clients the stick table answered that way.
     pub fn sticky(&self, result: Sticky) -> &Counter {
         match result {
@@ -71,6 +87,23 @@ impl PoolMetrics {
     }
 }
 
+/// Metrics of one pool's queue.
+#[derive(Clone)]
+pub struct QueueMetrics {
+    /// Clients that wait now.
+    pub clients: Gauge,
+    /// Seconds that clients have waited, with and without success.
+    pub wait: Histogram,
+    /// Clients that got a place.
+    pub served: Counter,
+    /// Clients that have waited in vain.
+    pub timeout: Counter,
+    /// Clients that left meanwhile.
+    pub left: Counter,
+    /// Clients for whom the queue had no room.
+    pub full: Counter,
+}
+
 /// Metrics of one backend.
 #[derive(Clone)]
 pub struct BackendMetrics {
@@ -80,6 +113,8 @@ pub struct BackendMetrics {
     pub connections: Gauge,
     /// 1 when new clients may go there.
     pub up: Gauge,
+    /// Clients that found it full.
+    pub full: Counter,
     labels: BackendLabels,
     errors: Family<BackendErrorLabels, Counter>,
 }
@@ -139,6 +174,7 @@ impl Metrics {
             pending: self.pending.get_or_create_owned(&labels),
             listener: labels.listener,
             refused: self.refused.clone(),
+            routed: self.routed.clone(),
         }
     }
 
@@ -158,21 +194,12 @@ impl Metrics {
             };
             self.failover.get_or_create_owned(&labels)
         };
-        let moves = |kind| {
-            let labels = MoveLabels {
-                pool: name.to_owned(),
-                kind,
-            };
-            self.moves.get_or_create_owned(&labels)
-        };
         let labels = PoolLabels {
             pool: name.to_owned(),
         };
         PoolMetrics {
+            ids: self.ids.pool(name),
             assigned: self.assigned.get_or_create_owned(&labels),
-            moved_home: moves("home"),
-            moved_over: moves("rebalance"),
-            closed_to_move: moves("closed"),
             replayed: failover("replayed"),
             too_long: failover("too_long"),
             hit: counter(Sticky::Hit),
@@ -180,6 +207,28 @@ impl Metrics {
             moved: counter(Sticky::Moved),
             returned: counter(Sticky::Returned),
             none: counter(Sticky::None),
+            pool: name.to_owned(),
+            snapshots: self.snapshots.clone(),
+        }
+    }
+
+    /// The metrics of a pool's queue; the series start at zero with this call.
+    pub fn queue(&self, pool: &str) -> QueueMetrics {
+        let result = |result| {
+            let pool = pool.to_owned();
+            self.queue
+                .get_or_create_owned(&QueueLabels { pool, result })
+        };
+        let pool = PoolLabels {
+            pool: pool.to_owned(),
+        };
+        QueueMetrics {
+            clients: self.queue_clients.get_or_create_owned(&pool),
+            wait: self.queue_wait.get_or_create_owned(&pool),
+            served: result("served"),
+            timeout: result("timeout"),
+            left: result("left"),
+            full: result("full"),
         }
     }
 
@@ -193,6 +242,7 @@ impl Metrics {
             sessions: self.sessions.get_or_create_owned(&labels),
             connections: self.backend_connections.get_or_create_owned(&labels),
             up: self.backend_up.get_or_create_owned(&labels),
+            full: self.backend_full.get_or_create_owned(&labels),
             labels,
             errors: self.backend_errors.clone(),
         }

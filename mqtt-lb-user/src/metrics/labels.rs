@@ -18,6 +18,15 @@ pub struct RefusedLabels {
     pub reason: &'static str,
 }
 
+/// `{listener,pool}`
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct RoutedLabels {
+    /// Name of the listener.
+    pub listener: String,
+    /// Name of the pool.
+    pub pool: String,
+}
+
 /// `{pool,backend}`
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct BackendLabels {
@@ -45,15 +54,6 @@ pub struct PoolLabels {
     pub pool: String,
 }
 
-/// `{pool,kind}`
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-pub struct MoveLabels {
-    /// Name of the pool.
-    pub pool: String,
-    /// `home`, `rebalance` or `closed`.
-    pub kind: &'static str,
-}
-
 /// `{pool,result}`
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct StickyLabels {
@@ -69,6 +69,26 @@ pub struct FailoverLabels {
     /// Name of the pool.
     pub pool: String,
     /// `replayed` or `too_long`.
+    pub result: &'static str,
+}
+
+/// `{pool,code,reason}`
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct ConnackLabels {
+    /// Name of the pool.
+    pub pool: String,
+    /// The code, as the session line has it.
+    pub code: u32,
+    /// What it says, from a fixed set.
+    pub reason: &'static str,
+}
+
+/// `{pool,result}`
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct QueueLabels {
+    /// Name of the pool.
+    pub pool: String,
+    /// `served`, `timeout`, `left` or `full`.
     pub result: &'static str,
 }
 

@@ -8,7 +8,7 @@ mod workers;
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use arc_swap::ArcSwap;
@@ -19,9 +19,11 @@ use tracing::{info, warn};
 use crate::admin::{self, Phase};
 use crate::backend::{Pools, monitor, sweep};
 use crate::config::{Config, Origin};
-use crate::flow::{Listener, Shared, closer};
+use crate::flow::{Listener, Shared, closer, mover};
+use crate::ids::Ids;
 use crate::logging;
 use crate::metrics::Metrics;
+use crate::persist::{self, Keeper};
 use reload::Source;
 use workers::Workers;
 
@@ -57,11 +59,15 @@ async fn control(config: Config, source: Option<Origin>) -> anyhow::Result<()> {
     let http = config.http.map(admin::http::Server::bind).transpose()?;
     listen::raise_descriptor_limit(config.limits.max_connections);
 
+    for pool in pools.all() {
+        persist::load(&pool);
+    }
     let loaded = paths::load(&config, &metrics);
     let source = Source::new(source, &config);
     let listeners = sockets
         .iter()
         .map(|listener| Listener::new(&listener.name, &metrics));
+    let ids = Ids::new(&config.ids, Instant::now());
     let shared = Arc::new(Shared {
         listeners: listeners.map(Arc::new).collect(),
         config: ArcSwap::from_pointee(config),
@@ -71,6 +77,7 @@ async fn control(config: Config, source: Option<Origin>) -> anyhow::Result<()> {
         open: AtomicUsize::new(0),
         detached: AtomicUsize::new(0),
         live: Arc::default(),
+        ids,
         stop: stopping,
     });
     paths::run(loaded.sockmap.clone(), loaded.splice.clone(), &shared);
@@ -79,8 +86,9 @@ async fn control(config: Config, source: Option<Origin>) -> anyhow::Result<()> {
     let context = Arc::new(context);
 
     tokio::spawn(closer::follow_health(shared.clone()));
+    tokio::spawn(mover::run(shared.clone()));
     tokio::spawn(sweep::run(pools.clone()));
-    tokio::spawn(monitor::run(pools));
+    tokio::spawn(monitor::run(pools.clone()));
     let mut servers = tokio::task::JoinSet::new();
     if let Some(server) = admin_socket {
         servers.spawn(server.serve(context.clone(), leaving.clone()));
@@ -88,6 +96,7 @@ async fn control(config: Config, source: Option<Origin>) -> anyhow::Result<()> {
     if let Some(server) = http {
         servers.spawn(server.serve(context.clone(), leaving));
     }
+    let keeper = Keeper::start(pools)?;
     let workers = Workers::start(sockets, &shared, &closing)?;
     context.status.enter(Phase::Serving);
     notify(&[NotifyState::Ready]);
@@ -99,7 +108,11 @@ async fn control(config: Config, source: Option<Origin>) -> anyhow::Result<()> {
     context.status.enter(Phase::Draining);
     notify(&[NotifyState::Stopping]);
     close.send_replace(true);
-    shutdown::drain(&shared, &mut signals).await;
+    // Now, not at the end: the next process may start while this one still drains.
+    tokio::join!(
+        shutdown::drain(&shared, &mut signals),
+        shutdown::last_snapshots(keeper)
+    );
     stop.send_replace(true);
     workers.join();
     if let Some(splice) = loaded.splice {

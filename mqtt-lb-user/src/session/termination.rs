@@ -33,6 +33,8 @@ pub enum End {
     BackendDown,
     /// An operator ended it, or its backend's drain came to its deadline.
     Killed,
+    /// Its client belongs on another backend.
+    Rebalanced,
 }
 
 impl End {
@@ -53,6 +55,7 @@ impl End {
             Self::IdleTimeout => "idle_timeout",
             Self::BackendDown => "backend_down",
             Self::Killed => "killed",
+            Self::Rebalanced => "rebalanced",
         }
     }
 
@@ -110,7 +113,7 @@ pub fn termination(session: &Session) -> [char; 2] {
         End::ConnackTimeout => ['s', phase.letter()],
         End::Refused(_) => ['P', 'R'],
         End::NoBackend => ['S', 'C'],
-        End::Shutdown | End::Killed => ['K', phase.letter()],
+        End::Shutdown | End::Killed | End::Rebalanced => ['K', phase.letter()],
         End::BackendDown => ['D', phase.letter()],
         End::IdleTimeout => ['c', phase.letter()],
         End::DrainTimeout => ['P', 'L'],

@@ -18,6 +18,8 @@ pub struct Share {
     pub entries: u32,
     /// Entries whose client belongs there.
     pub homes: u32,
+    /// Those of them that send their client elsewhere.
+    pub away: u32,
 }
 
 impl Share {
@@ -46,6 +48,7 @@ impl Owners {
             backend,
             entries: 0,
             homes: 0,
+            away: 0,
         };
         if let Some(place) = free {
             self.0[usize::from(place)] = empty;
@@ -78,6 +81,17 @@ impl Owners {
     /// A client no longer belongs to `place`.
     pub fn unsettle(&mut self, place: Place) {
         self.0[usize::from(place)].homes -= 1;
+    }
+
+    /// A client begins to be sent elsewhere than to `home`, where it belongs; nothing
+    /// happens when that is the same.
+    pub fn stray(&mut self, backend: Place, home: Place) {
+        self.0[usize::from(home)].away += u32::from(backend != home);
+    }
+
+    /// Undoes [`Owners::stray`].
+    pub fn unstray(&mut self, backend: Place, home: Place) {
+        self.0[usize::from(home)].away -= u32::from(backend != home);
     }
 
     /// The backends that are named now.

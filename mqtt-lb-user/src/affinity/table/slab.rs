@@ -151,6 +151,7 @@ impl Slab {
             return false;
         };
         self.owners.settle(home);
+        self.owners.stray(backend, home);
         let bucket = self.bucket(&key);
         self.len += 1;
         self.key_bytes += key.len();
@@ -191,7 +192,10 @@ impl Slab {
             return false;
         };
         self.owners.enter(place);
+        let home = self.slots[at].home;
         let before = std::mem::replace(&mut self.slots[at].backend, place);
+        self.owners.unstray(before, home);
+        self.owners.stray(place, home);
         self.owners.leave(before);
         true
     }
@@ -203,7 +207,10 @@ impl Slab {
             return false;
         };
         self.owners.settle(place);
+        let backend = self.slots[at].backend;
         let before = std::mem::replace(&mut self.slots[at].home, place);
+        self.owners.unstray(backend, before);
+        self.owners.stray(backend, place);
         self.owners.unsettle(before);
         true
     }
@@ -212,6 +219,7 @@ impl Slab {
     pub fn remove(&mut self, at: u32) -> Box<[u8]> {
         self.unlink(at);
         let slot = &mut self.slots[at];
+        self.owners.unstray(slot.backend, slot.home);
         self.owners.leave(slot.backend);
         self.owners.unsettle(slot.home);
         let key = std::mem::take(&mut slot.key);

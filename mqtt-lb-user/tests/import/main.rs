@@ -1,0 +1,7 @@
+//! `import`: what becomes of a haproxy.cfg and an nginx.conf, line by line.
+
+mod any;
+mod common;
+mod haproxy;
+mod nginx;
+mod recipes;
