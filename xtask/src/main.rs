@@ -85,6 +85,9 @@ enum Task {
         /// All hosts on one switch, the balancer with one interface
         #[arg(long)]
         one_arm: bool,
+        /// Instead the parts one by one: CONNECT reader, hash, BPF programs and others
+        #[arg(long, conflicts_with_all = ["quick", "only", "one_arm"])]
+        micro: bool,
     },
     /// Formatting, clippy on both halves, documentation, licences
     Lint,
@@ -115,7 +118,11 @@ fn perform(task: Task) -> Result<()> {
             quick,
             only,
             one_arm,
-        } => bench::bench(quick, one_arm, &only),
+            micro,
+        } => match micro {
+            true => bench::micro(),
+            false => bench::bench(quick, one_arm, &only),
+        },
         Task::Lint => lint::lint(),
     }
 }

@@ -117,7 +117,7 @@ pub fn grouped(number: f64, digits: usize) -> String {
 }
 
 /// A Markdown table with columns of even width; the first line is the heading.
-fn align(lines: &[Vec<String>]) -> String {
+pub fn align(lines: &[Vec<String>]) -> String {
     let columns = lines.first().map_or(0, Vec::len);
     let width = |column: usize| {
         let cells = lines.iter().map(|line| line[column].chars().count());

@@ -5,11 +5,20 @@ use std::fmt::Write as _;
 use super::{STICK, Sides};
 use crate::bench::candidate::Haproxy;
 
+/// Connections for which 20,000 descriptors suffice.
+const MOST: u32 = 9_900;
+/// The same where it keeps pipes for splice(2).
+const SPLICED: u32 = 2_000;
+
 /// The published recipe with the two lines that make it stick, and without its log.
 pub fn config(how: Haproxy, sides: &Sides) -> String {
     let size = sides.connections.max(STICK);
-    let mut text = format!("global\n  nbthread {}\n  maxconn 9900\n", how.threads);
-    text += "defaults\n  mode tcp\n  maxconn 9900\n  timeout connect 30s\n";
+    let most = if how.splices { SPLICED } else { MOST };
+    let mut text = format!("global\n  nbthread {}\n  maxconn {most}\n", how.threads);
+    let _ = writeln!(
+        text,
+        "defaults\n  mode tcp\n  maxconn {most}\n  timeout connect 30s"
+    );
     text += "  timeout client 600s\n  timeout server 600s\n";
     if how.splices {
         text += "  option splice-auto\n";
