@@ -44,7 +44,7 @@ pub const NGINX_STREAM: &str = "/usr/lib/nginx/modules/ngx_stream_module.so";
 pub const NGINX_NJS: &str = "/usr/lib/nginx/modules/ngx_stream_js_module.so";
 
 /// All of them.
-const PROGRAMS: [Program; 12] = [
+const PROGRAMS: [Program; 13] = [
     program(
         "mosquitto",
         "mosquitto",
@@ -63,6 +63,7 @@ const PROGRAMS: [Program; 12] = [
     program("ejabberdctl", "ejabberd", &[Use::Test]),
     program("rabbitmqctl", "rabbitmq-server", &[Use::Test]),
     program("erl", "erlang-base", &[Use::Test]),
+    program("redis-server", "redis-server", &[Use::Test]),
     program("ip", "iproute2", &[Use::Test, Use::Bench]),
     program("haproxy", "haproxy", &[Use::Bench]),
     program("nginx", "nginx", &[Use::Bench]),

@@ -16,6 +16,8 @@ pub struct Connect<'a> {
     pub clean: bool,
     /// Keepalive in seconds.
     pub keepalive: u16,
+    /// Seconds that the session outlives its connection (5.0).
+    pub expiry: Option<u32>,
     /// User name and password.
     pub login: Option<(&'a str, &'a [u8])>,
 }
@@ -28,6 +30,7 @@ impl<'a> Connect<'a> {
             level: V311,
             clean: true,
             keepalive: 60,
+            expiry: None,
             login: None,
         }
     }
@@ -41,7 +44,11 @@ impl<'a> Connect<'a> {
         let mut body = vec![0, 4, b'M', b'Q', b'T', b'T', self.level, flags];
         body.extend(self.keepalive.to_be_bytes());
         if self.level == V5 {
-            body.push(0);
+            let expiry = self.expiry.map(u32::to_be_bytes);
+            let property = expiry.map(|expiry| [&[0x11][..], &expiry].concat());
+            let properties = property.unwrap_or_default();
+            body.push(properties.len() as u8);
+            body.extend(properties);
         }
         string(&mut body, self.client_id.as_bytes());
         if let Some((user, password)) = self.login {
@@ -92,6 +99,27 @@ pub fn connack(level: u8) -> &'static [u8] {
     } else {
         &[0x20, 2, 0, 0]
     }
+}
+
+/// The id that the body of a CONNACK of MQTT 5.0 gives the client (property 18).
+pub(super) fn assigned_id(connack: &[u8]) -> Option<String> {
+    let mut properties = &connack[3..];
+    while let [kind, rest @ ..] = properties {
+        let word = |at: usize| usize::from(u16::from_be_bytes([rest[at], rest[at + 1]]));
+        let length = match kind {
+            0x11 | 0x27 => 4,
+            0x13 | 0x21 | 0x22 => 2,
+            0x24 | 0x25 | 0x28..=0x2a => 1,
+            0x12 | 0x15 | 0x16 | 0x1a | 0x1c | 0x1f => 2 + word(0),
+            0x26 => 4 + word(0) + word(2 + word(0)),
+            other => panic!("unknown property {other:#04x}: {connack:02x?}"),
+        };
+        if *kind == 0x12 {
+            return Some(String::from_utf8_lossy(&rest[2..length]).into_owned());
+        }
+        properties = &rest[length..];
+    }
+    None
 }
 
 /// The CONNECT in front of `bytes`, once complete. Only for what this harness
