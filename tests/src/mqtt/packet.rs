@@ -20,6 +20,10 @@ pub struct Connect<'a> {
     pub expiry: Option<u32>,
     /// User name and password.
     pub login: Option<(&'a str, &'a [u8])>,
+    /// Topic and payload of the will.
+    pub will: Option<(&'a str, &'a [u8])>,
+    /// User properties, of 5.0 only.
+    pub properties: &'a [(String, String)],
 }
 
 impl<'a> Connect<'a> {
@@ -32,6 +36,8 @@ impl<'a> Connect<'a> {
             keepalive: 60,
             expiry: None,
             login: None,
+            will: None,
+            properties: &[],
         }
     }
 
@@ -41,16 +47,33 @@ impl<'a> Connect<'a> {
         if self.login.is_some() {
             flags |= 0xc0;
         }
+        if self.will.is_some() {
+            flags |= 0x04;
+        }
         let mut body = vec![0, 4, b'M', b'Q', b'T', b'T', self.level, flags];
         body.extend(self.keepalive.to_be_bytes());
         if self.level == V5 {
+            let mut properties = Vec::new();
+            for (name, value) in self.properties {
+                properties.push(0x26);
+                string(&mut properties, name.as_bytes());
+                string(&mut properties, value.as_bytes());
+            }
+            length(&mut body, properties.len());
+            body.extend(properties);
             let expiry = self.expiry.map(u32::to_be_bytes);
             let property = expiry.map(|expiry| [&[0x11][..], &expiry].concat());
             let properties = property.unwrap_or_default();
             body.push(properties.len() as u8);
-            body.extend(properties);
         }
         string(&mut body, self.client_id.as_bytes());
+        if let Some((topic, payload)) = self.will {
+            if self.level == V5 {
+                body.push(0);
+            }
+            string(&mut body, topic.as_bytes());
+            string(&mut body, payload);
+        }
         if let Some((user, password)) = self.login {
             string(&mut body, user.as_bytes());
             string(&mut body, password);
@@ -151,7 +174,13 @@ pub fn connect_in(bytes: &[u8]) -> Option<Seen> {
 /// A packet: its first byte, the remaining length, its body.
 pub(crate) fn packet(head: u8, body: &[u8]) -> Vec<u8> {
     let mut out = vec![head];
-    let mut left = body.len();
+    length(&mut out, body.len());
+    out.extend(body);
+    out
+}
+
+/// Appends a variable byte integer.
+fn length(out: &mut Vec<u8>, mut left: usize) {
     loop {
         let more = left > 0x7f;
         out.push((left & 0x7f) as u8 | u8::from(more) << 7);
@@ -160,8 +189,6 @@ pub(crate) fn packet(head: u8, body: &[u8]) -> Vec<u8> {
             break;
         }
     }
-    out.extend(body);
-    out
 }
 
 /// Appends a length-prefixed string.
