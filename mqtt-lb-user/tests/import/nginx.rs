@@ -158,7 +158,7 @@ fn what_is_left_out() {
          server { listen 1883; proxy_pass u; allow 10.0.0.0/8; deny all; }\n\
          server { listen 8883 ssl; proxy_pass u; ssl_certificate x; }\n\
          server { listen 1884 proxy_protocol; proxy_pass $up; }\n\
-         map $mqtt_preread_username $up { default u; }\nfrobnicate on;\n}\n",
+         map $remote_addr $up { default u; }\nfrobnicate on;\n}\n",
     );
     assert_eq!(done.config.workers, 3);
     assert_eq!(done.config.listeners.len(), 1);
@@ -173,7 +173,7 @@ fn what_is_left_out() {
             "10: server",
             "11: proxy_pass $up",
             "11: proxy_protocol",
-            "12: map $mqtt_preread_username $up",
+            "12: map $remote_addr $up",
             "13: frobnicate on",
         ]
     );
