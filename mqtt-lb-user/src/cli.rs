@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 use mqtt_lb_user::config::units::parse_duration;
-use mqtt_lb_user::config::{DEFAULT_ADMIN_SOCKET, PathKind, Splice, parse_pin};
+use mqtt_lb_user::config::{DEFAULT_ADMIN_SOCKET, MAX_WEIGHT, PathKind, Splice, parse_pin};
 
 pub use import::Import;
 pub use run::Run;
@@ -202,6 +202,15 @@ pub enum BackendCommand {
     Ready(Target),
     /// Send a backend no clients at all.
     Maint(Target),
+    /// Change a backend's share of new clients, until the file says another one.
+    Weight {
+        /// The backend.
+        #[command(flatten)]
+        target: Target,
+        /// Its share relative to the others; 0 takes none.
+        #[arg(value_parser = clap::value_parser!(u32).range(0..=i64::from(MAX_WEIGHT)))]
+        weight: u32,
+    },
     /// Reset all sessions of a backend.
     Shutdown(Target),
 }

@@ -17,5 +17,6 @@ pub mod flow;
 pub mod import;
 pub mod logging;
 pub mod metrics;
+pub mod persist;
 pub mod server;
 pub mod session;

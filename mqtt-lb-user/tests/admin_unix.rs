@@ -205,10 +205,12 @@ async fn backends_are_shown_and_set() {
         .and_then(|pool| pool.backend("emqx2"));
     let backend = backend.expect("backend");
     assert_eq!(backend.admin_state(), AdminState::Drain);
+    let answer = admin.ask("set backend emqx/emqx2 weight 7").await;
+    assert_eq!(answer, "backend emqx/emqx2: weight 7\n");
     let _lease = backend.open();
     let shown = admin.ask("show backends emqx").await;
     assert!(
-        shown.ends_with("emqx2 127.0.0.1:21883 3      up     drain 1\n"),
+        shown.ends_with("emqx2 127.0.0.1:21883 7      up     drain 1\n"),
         "{shown}"
     );
     assert!(!shown.contains("mosquitto"), "{shown}");

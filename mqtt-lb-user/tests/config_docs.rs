@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use mqtt_lb_user::config::{Config, Pool, Rebalance, Stick, parse};
+use mqtt_lb_user::config::{Config, Pool, Queue, Rebalance, Stick, parse};
 use toml::{Table, Value};
 
 /// The keys of a section by name, with default and range as the page writes them.
@@ -91,6 +91,7 @@ fn the_full_example_is_the_default() {
     assert_eq!(least.pools["emqx"].rebalance, None);
     let pool = Pool {
         stick: Some(Stick::default()),
+        queue: Some(Queue::default()),
         rebalance: Some(Rebalance::default()),
         ..least.pools["emqx"].clone()
     };
@@ -193,5 +194,5 @@ fn the_ranges_are_those_of_the_code() {
             checked += 1;
         }
     }
-    assert_eq!(checked, 30, "ranges on the page");
+    assert_eq!(checked, 35, "ranges on the page");
 }

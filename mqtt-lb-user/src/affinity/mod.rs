@@ -7,16 +7,22 @@
 //! backends.
 
 pub mod balance;
+mod fields;
+mod key;
 mod moving;
 pub mod rebalance;
 mod route;
+pub mod slow_start;
+pub mod snapshot;
 pub mod table;
 
 use std::net::{IpAddr, SocketAddr};
 
 pub use balance::{Balancer, Policy};
+pub use fields::Fields;
+pub use key::Key;
 pub use route::Affinity;
-pub use table::{Cursor, Row, Share, StickTable};
+pub use table::{Batch, Cursor, Former, Moment, Room, Row, Share, StickTable};
 
 /// A backend's number: stable per pool and name for the life of the process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -96,7 +102,8 @@ pub enum Sticky {
     Hit,
     /// There was no entry; one was made.
     New,
-    /// The entry's backend was not available; the entry moved.
+    /// The entry's backend was not available, and the entry moved; or it is full, and the
+    /// entry stays.
     Moved,
     /// The client was brought back to its home, or over to a backend with too few.
     Returned,

@@ -46,28 +46,35 @@ impl Affinity {
         };
     }
 
+    /// Follows changed weights.
+    pub fn reweigh(&mut self, servers: &[Server]) {
+        self.ranking.reweigh(servers);
+    }
+
     /// Fills `out` with the backends to try, best first, each once: the table's
     /// answer where it may still take clients, behind the backend that the client is
     /// to move to if it is, then every candidate that takes new ones as the balance
     /// ranks them. A match refreshes the entry.
     ///
     /// Full backends keep their rank only where they are the table's answer; the
-    /// others come last.
+    /// others come last. Returns the table's answer, if that backend may take the client.
     pub fn route(
         &mut self,
         now: Instant,
         client: Client<'_>,
         candidates: &[Candidate],
         out: &mut Vec<BackendId>,
-    ) {
+    ) -> Option<BackendId> {
         out.clear();
+        let mut answer = None;
         if let (Some(table), Some(key)) = (&mut self.table, client.name()) {
             let known = table.get(now, key);
             out.extend(known.and_then(|_| self.reconnects(now, key, candidates)));
-            let known = open(known, candidates).filter(|id| !out.contains(id));
-            out.extend(known);
+            answer = open(known, candidates);
+            out.extend(answer.filter(|id| !out.contains(id)));
         }
         self.ranking.rank(client, candidates, out);
+        answer
     }
 
     /// What [`Affinity::route`] would answer now. Nothing changes: no entry is

@@ -22,7 +22,7 @@ impl Pool {
     /// Follows the backends, also while nobody connects. How long a connection has to be
     /// silent to be closed for the sake of a move; `None`: none is to be closed now.
     pub fn follow(&self, now: Instant) -> Option<Duration> {
-        self.ask(|affinity, candidates| {
+        self.ask(now, |affinity, candidates| {
             affinity.observe(now, candidates);
             affinity.closes_idle(now, candidates)
         })
@@ -33,7 +33,7 @@ impl Pool {
         let mut moving = Vec::new();
         while !flows.is_empty() {
             let some = flows.split_off(flows.len().saturating_sub(STEP));
-            self.ask(|affinity, candidates| {
+            self.ask(now, |affinity, candidates| {
                 let due = |flow: &T| affinity.should_move(now, id(flow), candidates);
                 moving.extend(some.into_iter().filter(due));
             });
@@ -43,12 +43,15 @@ impl Pool {
 
     /// Whether the connection of an id is to be closed now; then it moves when it is back.
     pub fn closes(&self, now: Instant, id: &[u8]) -> Closing {
-        self.ask(|affinity, candidates| affinity.closes(now, id, candidates))
+        self.ask(now, |affinity, candidates| {
+            affinity.closes(now, id, candidates)
+        })
     }
 
     /// What has been moved; `None` when the pool moves nobody.
     pub fn moves(&self, now: Instant) -> Option<Moves> {
-        let (account, skew) = self.ask(|affinity, candidates| affinity.moves(now, candidates))?;
+        let (account, skew) =
+            self.ask(now, |affinity, candidates| affinity.moves(now, candidates))?;
         Some(Moves { account, skew })
     }
 
@@ -64,10 +67,10 @@ impl Pool {
         shares.unwrap_or_default()
     }
 
-    fn ask<R>(&self, ask: impl FnOnce(&mut Affinity, &[Candidate]) -> R) -> R {
+    fn ask<R>(&self, now: Instant, ask: impl FnOnce(&mut Affinity, &[Candidate]) -> R) -> R {
         let mut affinity = self.affinity();
         let backends = self.backends();
-        let candidates: Vec<_> = backends.iter().map(|b| b.candidate()).collect();
+        let candidates = self.candidates(now, &backends);
         ask(&mut affinity, &candidates)
     }
 }

@@ -1,14 +1,18 @@
 //! One broker node and the connections on it.
 
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 
 use super::AdminState;
 use super::health::{Change, State};
-use crate::affinity::{BackendId, Candidate, RAMPED, Server};
+use super::line::Offer;
+use super::load::Load;
+use super::queue::Queue;
+use crate::affinity::{BackendId, Candidate, Server};
 use crate::config;
 use crate::datapath::backend_tag;
 use crate::metrics::{BackendLabels, BackendMetrics, Metrics};
@@ -28,7 +32,8 @@ pub struct Backend {
     /// [`backend_tag`] of both names.
     pub tag: u32,
     spec: ArcSwap<config::Backend>,
-    connections: AtomicU64,
+    load: Load,
+    queue: ArcSwap<Queue>,
     admin: AtomicU8,
     admin_epoch: AtomicU32,
     up: AtomicBool,
@@ -49,6 +54,7 @@ impl Backend {
         id: BackendId,
         pool: &str,
         spec: &config::Backend,
+        queue: &Arc<Queue>,
         metrics: &Arc<Metrics>,
     ) -> Self {
         let backend = Self {
@@ -57,7 +63,8 @@ impl Backend {
             name: spec.name.clone(),
             tag: backend_tag(pool, &spec.name),
             spec: ArcSwap::from_pointee(spec.clone()),
-            connections: AtomicU64::new(0),
+            load: Load::new(spec.weight, Instant::now()),
+            queue: ArcSwap::new(Arc::clone(queue)),
             admin: AtomicU8::new(AdminState::Ready as u8),
             admin_epoch: AtomicU32::new(0),
             up: AtomicBool::new(true),
@@ -76,12 +83,41 @@ impl Backend {
 
     /// Share of new clients relative to the others; 0 takes none.
     pub fn weight(&self) -> u32 {
-        self.spec.load().weight
+        self.load.weight()
+    }
+
+    /// Sets [`Backend::weight`] until a reload brings another one. The pool has to
+    /// follow.
+    pub(super) fn set_weight(&self, weight: u32) {
+        let status = self.status();
+        let before = self.weight();
+        self.load.set_weight(weight);
+        if before != weight {
+            tracing::info!("backend {}/{} has weight {weight}", self.pool, self.name);
+        }
+        self.publish(&status);
+        drop(status);
+        self.queue.load().refresh();
+    }
+
+    /// Percent of its weight that it has got by now, in the slow start of its pool.
+    pub fn ramp(&self, now: Instant, slow_start: Duration) -> u32 {
+        self.load.ramp(now, slow_start)
+    }
+
+    /// Connections it may have; `None` sets no limit.
+    pub fn maxconn(&self) -> Option<u64> {
+        self.spec.load().maxconn
+    }
+
+    /// Whether it is used only when no other backend takes a client.
+    pub fn is_backup(&self) -> bool {
+        self.spec.load().backup
     }
 
     /// Flows on the backend now: [`Lease`]s alive.
     pub fn connections(&self) -> u64 {
-        self.connections.load(Relaxed)
+        self.load.connections()
     }
 
     /// What the operator wants of it.
@@ -98,7 +134,13 @@ impl Backend {
         if before != state {
             tracing::info!("backend {}/{} is set to {state}", self.pool, self.name);
         }
+        // Whoever was closed for maintenance has been restarted, as far as is known.
+        if before == AdminState::Maint && state != before {
+            self.load.rise(Instant::now());
+        }
         self.publish(&status);
+        drop(status);
+        self.queue.load().refresh();
     }
 
     /// Counts what operators have wanted of it; wraps.
@@ -121,9 +163,19 @@ impl Backend {
         self.is_up() && self.admin_state() != AdminState::Maint
     }
 
-    /// Counts a connection until the lease is dropped.
+    /// Counts a connection until the lease is dropped, whatever the limit.
     pub fn open(self: &Arc<Self>) -> Lease {
-        self.connections.fetch_add(1, Relaxed);
+        self.load.take();
+        self.lease()
+    }
+
+    /// Takes a place until the lease is dropped; `None` when it has as many connections
+    /// as it may.
+    pub fn reserve(self: &Arc<Self>) -> Option<Lease> {
+        self.load.try_take(self.maxconn()).then(|| self.lease())
+    }
+
+    fn lease(self: &Arc<Self>) -> Lease {
         self.counters.connections.inc();
         Lease {
             backend: Arc::clone(self),
@@ -135,14 +187,15 @@ impl Backend {
         &self.counters
     }
 
-    pub(super) fn candidate(&self) -> Candidate {
+    pub(super) fn candidate(&self, now: Instant, slow_start: Duration) -> Candidate {
+        let connections = self.connections();
         Candidate {
             id: self.id,
             weight: self.weight(),
-            ramp: RAMPED,
-            connections: self.connections(),
-            full: false,
-            backup: false,
+            ramp: self.ramp(now, slow_start),
+            connections,
+            full: self.maxconn().is_some_and(|most| connections >= most),
+            backup: self.is_backup(),
             usable: self.takes_new(),
             sticky_ok: self.takes_known(),
         }
@@ -156,13 +209,34 @@ impl Backend {
         }
     }
 
+    /// What a place on it is good for.
+    pub(super) fn offer(&self) -> Offer {
+        let here = !self.is_removed();
+        Offer {
+            backend: self.id,
+            new: here && self.takes_new(),
+            known: here && self.takes_known(),
+        }
+    }
+
+    /// It has come up: its slow start begins.
+    pub(super) fn rise(&self, now: Instant) {
+        self.load.rise(now);
+    }
+
     /// Takes over the settings of a reload. A new address is another machine: what the
     /// checks said of the old one is forgotten.
-    pub(super) fn configure(&self, spec: &config::Backend) {
+    pub(super) fn configure(&self, spec: &config::Backend, queue: &Arc<Queue>) {
         let mut status = self.status();
-        if self.spec.swap(Arc::new(spec.clone())).address != spec.address {
+        let before = self.spec.swap(Arc::new(spec.clone()));
+        if before.address != spec.address {
             status.health = State::default();
+            self.load.rise(Instant::now());
         }
+        if before.weight != spec.weight {
+            self.load.set_weight(spec.weight);
+        }
+        self.queue.store(Arc::clone(queue));
         status.removed = false;
         self.publish(&status);
     }
@@ -182,7 +256,14 @@ impl Backend {
     pub(super) fn record(&self, good: bool, health: &config::Health) -> Option<Change> {
         let mut status = self.status();
         let change = status.health.record(good, health.rise, health.fall);
+        if let Some(Change::Up { .. }) = change {
+            self.load.rise(Instant::now());
+        }
         self.publish(&status);
+        drop(status);
+        if change.is_some() {
+            self.queue.load().refresh();
+        }
         change
     }
 
@@ -237,7 +318,8 @@ impl Lease {
 
 impl Drop for Lease {
     fn drop(&mut self) {
-        self.backend.connections.fetch_sub(1, Relaxed);
+        self.backend.load.give_back();
         self.backend.counters.connections.dec();
+        self.backend.queue.load().freed(&self.backend);
     }
 }

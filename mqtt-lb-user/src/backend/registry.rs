@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::watch;
 
 use super::Backend;
+use super::queue::Queue;
 use crate::affinity::BackendId;
 use crate::config;
 use crate::metrics::Metrics;
@@ -32,17 +33,22 @@ impl Registry {
         }
     }
 
-    /// The backend of that name, with these settings.
-    pub(super) fn backend(&self, pool: &str, spec: &config::Backend) -> Arc<Backend> {
+    /// The backend of that name, with these settings, whose clients wait in `queue`.
+    pub(super) fn backend(
+        &self,
+        pool: &str,
+        spec: &config::Backend,
+        queue: &Arc<Queue>,
+    ) -> Arc<Backend> {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         let Known { next, backends } = &mut *known;
         let backend = backends
             .entry((pool.to_owned(), spec.name.clone()))
-            .and_modify(|backend| backend.configure(spec))
+            .and_modify(|backend| backend.configure(spec, queue))
             .or_insert_with(|| {
                 let id = BackendId(*next);
                 *next += 1;
-                Arc::new(Backend::new(id, pool, spec, &self.metrics))
+                Arc::new(Backend::new(id, pool, spec, queue, &self.metrics))
             });
         Arc::clone(backend)
     }

@@ -8,9 +8,9 @@ use std::time::{Duration, Instant};
 use prometheus_client::registry::Registry as Samples;
 
 use super::registry::Registry;
-use super::{AdminState, Backend, Lease, Pool};
+use super::{AdminState, Backend, Lease, Place, Pool};
 use crate::affinity::{Client, Sticky};
-use crate::config::{self, Balance, CheckKind, EmptyClientId, Health, ProxyProtocol, Stick};
+use crate::config::{self, Balance, CheckKind, Health, Stick};
 use crate::metrics::Metrics;
 
 const HEALTH: Health = Health {
@@ -26,25 +26,20 @@ fn config(backends: &str) -> config::Pool {
     let backend = |text: &str| {
         let (name, weight) = text.split_once('=').unwrap();
         config::Backend {
-            name: name.to_owned(),
-            address: ([10, 0, 0, name.as_bytes()[0]], 1883).into(),
             weight: weight.parse().unwrap(),
+            ..config::Backend::new(name, ([10, 0, 0, name.as_bytes()[0]], 1883).into())
         }
     };
     config::Pool {
-        balance: Balance::RoundRobin,
         stick: Some(Stick {
             size: 100,
             expire: Duration::from_secs(60),
             nopurge: false,
         }),
-        rebalance: None,
-        empty_client_id: EmptyClientId::Balance,
-        proxy_protocol: ProxyProtocol::Off,
         failover_codes: Vec::new(),
         health: Some(HEALTH),
-        on_marked_down: config::MarkedDown::default(),
         backends: backends.split_whitespace().map(backend).collect(),
+        ..config::Pool::default()
     }
 }
 
@@ -79,16 +74,22 @@ impl Fixture {
     }
 
     fn route(&self, key: &str) -> Vec<String> {
-        let route = self.pool.route(self.now, client(key));
-        route.iter().map(|b| b.name.clone()).collect()
+        let admission = self.pool.admit(self.now, client(key));
+        let first = match &admission.place {
+            Place::Reserved(lease) => Some(lease.backend()),
+            _ => None,
+        };
+        let order = first.into_iter().chain(&admission.others);
+        order.map(|b| b.name.clone()).collect()
     }
 
     /// Routes a client to the first choice, as a flow does.
     fn client(&self, key: &str) -> (Lease, Sticky) {
         let client = client(key);
-        let first = self.pool.route(self.now, client).swap_remove(0);
-        let lease = first.open();
-        let sticky = self.pool.settle(self.now, client.key, &first);
+        let Place::Reserved(lease) = self.pool.admit(self.now, client).place else {
+            panic!("no place for {key}");
+        };
+        let sticky = self.pool.settle(self.now, client.key, lease.backend());
         (lease, sticky)
     }
 

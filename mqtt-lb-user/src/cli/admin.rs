@@ -108,6 +108,10 @@ impl BackendCommand {
             }
             Self::Ready(target) => state(target, "ready"),
             Self::Maint(target) => state(target, "maint"),
+            Self::Weight {
+                target: Target { target },
+                weight,
+            } => format!("set backend {} weight {weight}", word(target)),
             Self::Shutdown(Target { target }) => {
                 format!("shutdown sessions server {}", word(target))
             }

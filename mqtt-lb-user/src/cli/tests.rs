@@ -122,7 +122,7 @@ fn bad_flags_are_refused() {
         format!("{base} --listen 0.0.0.0:0"),
         format!("{base} --backend 0.0.0.0:1883"),
         format!("{base} --backend a/b=10.0.0.2:1883"),
-        format!("{base} --balance random"),
+        format!("{base} --balance rr"),
         format!("{base} --http 9180"),
         format!("{base} --admin-socket {}", "x".repeat(108)),
         "mqtt-lb table clear emqx".to_owned(),
@@ -132,6 +132,8 @@ fn bad_flags_are_refused() {
         "mqtt-lb backend drain emqx1".to_owned(),
         "mqtt-lb backend drain emqx/emqx1 --deadline 30".to_owned(),
         "mqtt-lb backend shutdown emqx1".to_owned(),
+        "mqtt-lb backend weight emqx/emqx1".to_owned(),
+        "mqtt-lb backend weight emqx/emqx1 257".to_owned(),
         "mqtt-lb flows list --path xdp".to_owned(),
         "mqtt-lb flows flush --pin relative".to_owned(),
     ] {
@@ -204,6 +206,10 @@ fn commands_become_the_words_of_the_socket() {
         ),
         ("mqtt-lb backend list", "show backends"),
         ("mqtt-lb backend list emqx", "show backends emqx"),
+        (
+            "mqtt-lb backend weight emqx/emqx1 0",
+            "set backend emqx/emqx1 weight 0",
+        ),
         (
             "mqtt-lb backend drain emqx/emqx1",
             "set backend emqx/emqx1 state drain",

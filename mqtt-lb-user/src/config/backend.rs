@@ -7,10 +7,13 @@ use toml::de::DeValue;
 
 use super::clash::Addresses;
 use super::section::{Place, Section};
-use super::value::{Read, address, integer, string};
+use super::value::{Read, address, boolean, integer, size, string};
 
 /// The share of new clients of a backend that does not say otherwise.
-pub(super) const DEFAULT_WEIGHT: u32 = 1;
+const DEFAULT_WEIGHT: u32 = 1;
+
+/// The greatest weight, as in HAProxy.
+pub const MAX_WEIGHT: u32 = 256;
 
 /// One broker node.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,9 +24,24 @@ pub struct Backend {
     pub address: SocketAddr,
     /// Share of new clients relative to the others; 0 takes none.
     pub weight: u32,
+    /// Connections it may have; `None` sets no limit.
+    pub maxconn: Option<u64>,
+    /// It is used when no other backend of the pool takes a client.
+    pub backup: bool,
 }
 
 impl Backend {
+    /// A backend that has every default.
+    pub fn new(name: &str, address: SocketAddr) -> Self {
+        Self {
+            name: name.to_owned(),
+            address,
+            weight: DEFAULT_WEIGHT,
+            maxconn: None,
+            backup: false,
+        }
+    }
+
     /// Reads the backends of the pool `pool`; two of one name are reported.
     pub(super) fn read_list(
         sections: Vec<Section<'_>>,
@@ -35,7 +53,9 @@ impl Backend {
         for mut section in sections {
             let name = section.require("name", "\"emqx1\"", name);
             let address = section.require("address", "\"10.0.0.1:1883\"", broker);
-            let weight = section.or("weight", DEFAULT_WEIGHT, integer(0..=256));
+            let weight = section.or("weight", DEFAULT_WEIGHT, integer(0..=MAX_WEIGHT));
+            let maxconn = section.or("maxconn", 0, size(0..=1 << 30));
+            let backup = section.or("backup", false, boolean);
             if let Some(name) = name.as_ref().filter(|n| !names.insert(n.get_ref().clone())) {
                 let message = format!(
                     "{:?} is already the name of a backend of this pool: take another one",
@@ -54,6 +74,8 @@ impl Backend {
                     name: name.into_inner(),
                     address: address.into_inner(),
                     weight,
+                    maxconn: Some(maxconn).filter(|most| *most > 0),
+                    backup,
                 });
             }
         }

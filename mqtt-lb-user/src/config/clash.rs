@@ -1,14 +1,17 @@
-//! Addresses that exclude each other: two listeners on one, one broker twice,
-//! and a balancer that would connect to itself until it has no more sockets.
+//! Addresses and files that exclude each other: two listeners on one, one broker
+//! twice, a balancer that would connect to itself until it has no more sockets, and
+//! two stick tables in one file.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
 
-/// Every address of a configuration, each with its place `P` for the message.
+/// Every address and file of a configuration, each with its place `P` for the message.
 #[derive(Debug)]
 pub(super) struct Addresses<P> {
     bound: Vec<(SocketAddr, String, P)>,
     backends: Vec<Broker<P>>,
+    files: Vec<(PathBuf, String, P)>,
 }
 
 #[derive(Debug)]
@@ -24,6 +27,7 @@ impl<P: Clone> Addresses<P> {
         Self {
             bound: Vec::new(),
             backends: Vec::new(),
+            files: Vec::new(),
         }
     }
 
@@ -42,7 +46,12 @@ impl<P: Clone> Addresses<P> {
         });
     }
 
-    /// Each address that cannot be: its place, what is wrong and what to do.
+    /// Notes a file that `owner` writes.
+    pub(super) fn file(&mut self, path: PathBuf, owner: String, place: P) {
+        self.files.push((path, owner, place));
+    }
+
+    /// Each address or file that cannot be: its place, what is wrong and what to do.
     pub(super) fn clashes(&self) -> Vec<(P, String)> {
         let mut found = Vec::new();
         let mut taken: BTreeMap<SocketAddr, &str> = BTreeMap::new();
@@ -75,6 +84,19 @@ impl<P: Clone> Addresses<P> {
                     "{address} is {owner} of this balancer: write the address of the broker"
                 );
                 found.push((place.clone(), message));
+            }
+        }
+        let mut written: BTreeMap<&Path, &str> = BTreeMap::new();
+        for (path, owner, place) in &self.files {
+            match written.get(path.as_path()) {
+                Some(first) => found.push((
+                    place.clone(),
+                    format!(
+                        "{} is already the file of {first}: take another one",
+                        path.display()
+                    ),
+                )),
+                None => _ = written.insert(path, owner),
             }
         }
         found

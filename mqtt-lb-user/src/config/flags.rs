@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::str::FromStr;
 
-use super::backend::{DEFAULT_WEIGHT, check_broker, check_name};
+use super::backend::{check_broker, check_name};
 use super::clash::Addresses;
 use super::error::ConfigError;
 use super::listener::DEFAULT_BACKLOG;
@@ -123,11 +123,7 @@ fn backends(flags: &Flags) -> Result<Vec<Backend>, ConfigError> {
             let message = format!("{name} is already the name of a backend: take another one");
             return Err(ConfigError::whole("--backend", message));
         }
-        backends.push(Backend {
-            name,
-            address: flag.address,
-            weight: DEFAULT_WEIGHT,
-        });
+        backends.push(Backend::new(&name, flag.address));
     }
     Ok(backends)
 }

@@ -1,16 +1,21 @@
 //! `[pool.NAME]`: backends, and how a client gets to one of them.
 
+use std::time::Duration;
+
 use clap::ValueEnum;
 use toml::de::DeValue;
 
 use super::backend::Backend;
 use super::clash::Addresses;
 use super::health::Health;
+use super::key::KeySpec;
 use super::marked_down::MarkedDown;
+use super::queue::Queue;
 use super::rebalance::Rebalance;
 use super::section::{Place, Section};
+use super::snapshot::Snapshot;
 use super::stick::Stick;
-use super::value::{Read, choice, expected, integer};
+use super::value::{Read, choice, duration, expected, integer, or_off};
 
 /// Codes of a CONNACK that another node may not give: Server unavailable (MQTT 3.1.1
 /// §3.2.2.3), Server unavailable, Server busy, Quota exceeded, Use another server and
@@ -22,11 +27,23 @@ const FAILOVER_CODES: [u8; 6] = [0x03, 0x88, 0x89, 0x97, 0x9c, 0x9d];
 pub struct Pool {
     /// How a client without a stick table entry gets its backend.
     pub balance: Balance,
+    /// Percent of the mean load for its weight that a backend may have before others are
+    /// preferred; `None` sets no bound.
+    pub bounded_load: Option<u32>,
+    /// Time in which a backend that has come up gets its weight back; 0 gives all of it
+    /// at once.
+    pub slow_start: Duration,
+    /// Where clients wait when all backends are full; with `None` they are refused.
+    pub queue: Option<Queue>,
     /// The stick table; `None` when the pool has none.
     pub stick: Option<Stick>,
+    /// What a client is known by.
+    pub key: KeySpec,
+    /// Where the stick table is kept for the next process.
+    pub snapshot: Snapshot,
     /// How ids of the table go home and over; `None`: never.
     pub rebalance: Option<Rebalance>,
-    /// What happens to clients with an empty client id.
+    /// What happens to clients with an empty key.
     pub empty_client_id: EmptyClientId,
     /// Which PROXY protocol header the backends get.
     pub proxy_protocol: ProxyProtocol,
@@ -57,7 +74,7 @@ pub enum Balance {
     Hash,
 }
 
-/// What happens to clients with an empty client id.
+/// What happens to clients with an empty key: an empty client id, or no such field.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 #[value(rename_all = "lower")]
 pub enum EmptyClientId {
@@ -86,7 +103,12 @@ impl Default for Pool {
     fn default() -> Self {
         Self {
             balance: Balance::RoundRobin,
+            bounded_load: None,
+            slow_start: Duration::ZERO,
+            queue: None,
             stick: None,
+            key: KeySpec::default(),
+            snapshot: Snapshot::default(),
             rebalance: None,
             empty_client_id: EmptyClientId::Balance,
             proxy_protocol: ProxyProtocol::Off,
@@ -118,9 +140,22 @@ impl Pool {
                 "no backend: add [[pool.{name}.backend]] with name and address"
             ));
         }
-        let pool = Self {
+        let mut pool = Self {
             balance: section.or("balance", default.balance, choice),
-            stick: section.section("stick").map(Stick::read),
+            bounded_load: section.or(
+                "bounded_load",
+                default.bounded_load,
+                or_off(integer(101..=1000)),
+            ),
+            slow_start: section.or(
+                "slow_start",
+                default.slow_start,
+                duration(Duration::ZERO..=Duration::from_secs(86_400)),
+            ),
+            queue: section.section("queue").map(Queue::read),
+            key: section.section("key").map_or(default.key, KeySpec::read),
+            stick: None,
+            snapshot: Snapshot::default(),
             rebalance: section.section("rebalance").map(Rebalance::read),
             empty_client_id: section.or("empty_client_id", default.empty_client_id, choice),
             proxy_protocol: section.or("proxy_protocol", default.proxy_protocol, choice),
@@ -133,6 +168,11 @@ impl Pool {
                 .map_or(default.on_marked_down, MarkedDown::read),
             backends: Backend::read_list(backends, name, addresses),
         };
+        if let Some(mut stick) = section.section("stick") {
+            pool.stick = Some(Stick::read(&mut stick));
+            pool.snapshot = Snapshot::read(&mut stick, name, addresses);
+            stick.finish();
+        }
         section.finish();
         pool
     }

@@ -27,10 +27,11 @@ impl Default for Stick {
 }
 
 impl Stick {
-    pub(super) fn read(mut section: Section<'_>) -> Self {
+    /// Reads the keys of the table itself; the section may have others.
+    pub(super) fn read(section: &mut Section<'_>) -> Self {
         let default = Self::default();
         let year = Duration::from_secs(365 * 86_400);
-        let stick = Self {
+        Self {
             size: section.or("size", default.size, size(1..=128 << 20)),
             expire: section.or(
                 "expire",
@@ -38,8 +39,6 @@ impl Stick {
                 duration(Duration::from_secs(1)..=year),
             ),
             nopurge: section.or("nopurge", default.nopurge, boolean),
-        };
-        section.finish();
-        stick
+        }
     }
 }

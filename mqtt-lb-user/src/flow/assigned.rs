@@ -22,8 +22,8 @@ pub(super) struct Nameless {
 pub(super) struct Named {
     /// Its id.
     pub(super) id: Vec<u8>,
-    /// What the stick table said to it.
-    pub(super) sticky: Sticky,
+    /// What the stick table said to it; `None` where ids are not what it knows.
+    pub(super) sticky: Option<Sticky>,
 }
 
 impl Nameless {

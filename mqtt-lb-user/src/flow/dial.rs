@@ -10,52 +10,11 @@ use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpStream;
 use tracing::warn;
 
+use super::admit::Admitted;
 use super::sniff::Sniffed;
-use crate::affinity::Client;
 use crate::backend::{Backend, Lease, Pool, dial, proxy};
-use crate::config::{EmptyClientId, Timeouts};
+use crate::config::Timeouts;
 use crate::datapath::{Offers, Paths, Route};
-
-/// What a client is routed by.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Key {
-    /// Its client id, or its source address in place of an empty one.
-    Stick(Vec<u8>),
-    /// Nothing: it is balanced anew each time.
-    None,
-}
-
-impl Key {
-    /// The key of a client; `None` when the pool rejects empty client ids.
-    pub(super) fn of(sniffed: &Sniffed, empty: EmptyClientId, peer: SocketAddr) -> Option<Self> {
-        let id = sniffed.connect().client_id();
-        if !id.is_empty() {
-            return Some(Self::Stick(id.to_vec()));
-        }
-        match empty {
-            EmptyClientId::Balance => Some(Self::None),
-            // The NUL, which MQTT forbids in a client id, keeps the two kinds apart.
-            EmptyClientId::Source => Some(Self::Stick(format!("\0{}", peer.ip()).into_bytes())),
-            EmptyClientId::Reject => None,
-        }
-    }
-
-    /// What the client is routed by.
-    pub(super) fn client(&self, peer: SocketAddr) -> Client<'_> {
-        Client {
-            key: self.bytes(),
-            source: peer.ip(),
-        }
-    }
-
-    /// The key for the stick table and the balance.
-    pub(super) fn bytes(&self) -> Option<&[u8]> {
-        match self {
-            Self::Stick(key) => Some(key),
-            Self::None => None,
-        }
-    }
-}
 
 /// A backend that a CONNECT has been written to.
 pub(super) struct Reached {
@@ -80,6 +39,8 @@ pub(super) struct Dialer<'a> {
     peer: SocketAddr,
     local: SocketAddr,
     keepalive: Duration,
+    /// The client's place on the backend to be tried first.
+    place: Option<Lease>,
     /// Backends not yet tried.
     order: vec::IntoIter<Arc<Backend>>,
     /// What is left of `timeouts.connect`.
@@ -90,7 +51,7 @@ impl<'a> Dialer<'a> {
     /// The way of this CONNECT through the pool; `None` when the client is gone.
     pub(super) fn new(
         pool: &'a Pool,
-        key: &Key,
+        admitted: Admitted,
         sniffed: &'a Sniffed,
         paths: &'a Paths,
         client: &'a TcpStream,
@@ -106,7 +67,8 @@ impl<'a> Dialer<'a> {
             peer,
             local: SocketAddr::new(local.ip().to_canonical(), local.port()),
             keepalive: timeouts.tcp_keepalive,
-            order: pool.route(Instant::now(), key.client(peer)).into_iter(),
+            place: Some(admitted.place),
+            order: admitted.others.into_iter(),
             left: timeouts.connect,
         })
     }
@@ -117,14 +79,18 @@ impl<'a> Dialer<'a> {
     }
 
     /// Tries the next backends in order until one takes the CONNECT; `None` when
-    /// none does within what is left of `timeouts.connect`.
+    /// none does within what is left of `timeouts.connect`. Full ones are left out.
     pub(super) async fn next(&mut self) -> Option<Reached> {
         let deadline = Instant::now() + self.left;
         loop {
+            let place = self.place.take();
+            let place = place.or_else(|| self.order.find_map(|backend| backend.reserve()))?;
             // A backend that does not answer must not use up the time of the others.
-            let share = self.left / self.order.len().max(1) as u32;
-            let backend = self.order.next().filter(|_| !share.is_zero())?;
-            let reached = self.attempt(&backend, Instant::now() + share).await;
+            let share = self.left / (self.order.len() as u32 + 1);
+            if share.is_zero() {
+                return None;
+            }
+            let reached = self.attempt(place, Instant::now() + share).await;
             self.left = deadline.saturating_duration_since(Instant::now());
             if reached.is_some() {
                 return reached;
@@ -134,8 +100,8 @@ impl<'a> Dialer<'a> {
 
     /// Connects and writes the PROXY header and the CONNECT at once: a broker may
     /// not see a connection without its header, nor a header that is cut.
-    async fn attempt(&self, backend: &Arc<Backend>, deadline: Instant) -> Option<Reached> {
-        let lease = backend.open();
+    async fn attempt(&self, lease: Lease, deadline: Instant) -> Option<Reached> {
+        let backend = lease.backend();
         let proxy = self.pool.settings().proxy_protocol;
         let mut first = proxy::header(proxy, self.peer, self.local);
         first.extend_from_slice(&self.sniffed.bytes);

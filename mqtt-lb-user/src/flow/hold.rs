@@ -31,7 +31,7 @@ pub(super) async fn refusal(
 }
 
 /// Waits for the peer's FIN or reset, and for no data.
-async fn hung_up(stream: &TcpStream) {
+pub(super) async fn hung_up(stream: &TcpStream) {
     // The runtime has not asked for urgent data: of what belongs to this interest only
     // the close can come.
     while let Ok(ready) = stream.ready(Interest::PRIORITY).await {

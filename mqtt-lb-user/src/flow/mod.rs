@@ -2,6 +2,7 @@
 
 mod abort;
 mod accept;
+mod admit;
 mod answer;
 mod assigned;
 pub mod closer;
@@ -31,7 +32,8 @@ pub use shared::{Listener, Shared};
 pub use spliced::adopt;
 
 use crate::session::End;
-use dial::{Dialer, Key};
+use admit::Denied;
+use dial::Dialer;
 use record::Record;
 use relay::{Relayed, Routed};
 use shared::{Open, Pending};
@@ -106,6 +108,18 @@ fn refuse(fault: &Fault, peer: SocketAddr, listener: &Listener) -> End {
     fault.end()
 }
 
+/// Counts and logs a client that gets no place.
+fn deny(denied: Denied, peer: SocketAddr, listener: &Listener) -> End {
+    if let Some(reason) = denied.reason() {
+        listener.metrics.refused(reason);
+        info!(
+            "listener {}: client {peer} refused: {denied}",
+            listener.name
+        );
+    }
+    denied.end()
+}
+
 /// Brings the client's CONNECT to a backend.
 async fn arrive(
     stream: &TcpStream,
@@ -126,13 +140,22 @@ async fn arrive(
     let sniffed = sniff::connect(stream, &config.limits, deadline).await;
     let sniffed = sniffed.map_err(|fault| refuse(&fault, peer, listener))?;
     record.sniffed(&sniffed);
-    let key = Key::of(&sniffed, pool.settings().empty_client_id, peer).ok_or_else(|| {
+    let key = pool.key(&sniffed.fields(peer.ip())).ok_or_else(|| {
         listener.metrics.refused("empty_client_id");
         End::Refused("empty_client_id")
     })?;
+    let mut rest = sniffed.rest(deadline, pending);
+    let admitted = admit::admit(&pool, key.client(peer.ip()), stream).await;
+    let admitted = admitted.map_err(|denied| deny(denied, peer, listener))?;
+    record.admitted();
+    if let Some(rest) = &mut rest {
+        // Nothing has been read of it meanwhile.
+        rest.deadline += admitted.waited;
+    }
+    let displaced = admitted.displaced;
     let dialer = Dialer::new(
         &pool,
-        &key,
+        admitted,
         &sniffed,
         &shared.paths,
         stream,
@@ -142,7 +165,6 @@ async fn arrive(
     let mut dialer = dialer.ok_or(End::NoBackend)?;
     let first = dialer.next().await.ok_or(End::NoBackend)?;
     record.reached(&first);
-    let rest = sniffed.rest(deadline, pending);
     let mut patience = Patience::new(config.timeouts.connack);
     let (reached, taken) = match rest {
         None => failover::search(first, &mut dialer, &mut patience, stream, &pool, record).await,
@@ -152,7 +174,9 @@ async fn arrive(
         }
     };
     let backend = reached.lease.backend();
-    if taken {
+    if taken && displaced {
+        record.settled(pool.visit(backend));
+    } else if taken {
         record.settled(pool.settle(Instant::now(), key.bytes(), backend));
     } else {
         backend.metrics().sessions.inc();

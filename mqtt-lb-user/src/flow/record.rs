@@ -69,6 +69,12 @@ impl Record {
         self.session.waited = Some(self.routing - self.started);
     }
 
+    /// The client has a place on a backend, for which it may have waited.
+    pub(super) fn admitted(&mut self) {
+        self.routing = Instant::now();
+        self.session.waited = Some(self.routing - self.started);
+    }
+
     /// It has been written to a backend.
     pub(super) fn reached(&mut self, reached: &Reached) {
         reached
@@ -92,7 +98,7 @@ impl Record {
     /// The backend has given the client an id.
     pub(super) fn named(&mut self, named: &Named) {
         self.session.client_id = Some(named.id.clone());
-        self.session.sticky = Some(named.sticky);
+        self.session.sticky = named.sticky.or(self.session.sticky);
     }
 
     /// The flow is on this path now.

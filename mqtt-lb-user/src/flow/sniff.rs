@@ -2,13 +2,15 @@
 
 use std::fmt;
 use std::io::{self, ErrorKind};
+use std::net::IpAddr;
 use std::time::Instant;
 
 use tokio::net::TcpStream;
 
 use super::shared::Pending;
+use crate::affinity::Fields;
 use crate::config::Limits;
-use crate::connect::{self, Connect, Reader, Refusal, Status};
+use crate::connect::{self, Connect, Field, Reader, Refusal, Status};
 use crate::datapath::copy::with_scratch;
 use crate::session::End;
 
@@ -39,6 +41,24 @@ impl Sniffed {
         self.reader
             .view(&self.bytes)
             .expect("a sniffed CONNECT has its client id")
+    }
+
+    /// What the client, which comes from `source`, can be routed by. A field that has
+    /// not come yet will not be waited for.
+    pub(super) fn fields(&self, source: IpAddr) -> Fields<'_> {
+        let connect = self.connect();
+        let at_hand = |field| match field {
+            Field::Present(bytes) => Some(bytes),
+            Field::Pending | Field::Absent => None,
+        };
+        Fields {
+            level: connect.level(),
+            client_id: connect.client_id(),
+            username: at_hand(connect.username()),
+            will_topic: at_hand(connect.will_topic()),
+            user_properties: connect.user_properties().collect(),
+            source,
+        }
     }
 
     /// What is left to wait for; the client's place among the pending goes with it.

@@ -4,12 +4,14 @@
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::Histogram;
 
 use super::Metrics;
 use super::labels::{
     BackendErrorLabels, BackendLabels, FailoverLabels, ListenerLabels, PathLabels,
-    PathReasonLabels, PoolLabels, RefusedLabels, StickyLabels,
+    PathReasonLabels, PoolLabels, QueueLabels, RefusedLabels, StickyLabels,
 };
+use super::snapshots::{SnapshotMetrics, Snapshots};
 use crate::affinity::Sticky;
 use crate::config::PathKind;
 
@@ -50,9 +52,16 @@ pub struct PoolMetrics {
     moved: Counter,
     returned: Counter,
     none: Counter,
+    pool: String,
+    snapshots: Snapshots,
 }
 
 impl PoolMetrics {
+    /// The metrics of the pool's snapshot; the series start at zero with the first call.
+    pub fn snapshot(&self) -> SnapshotMetrics {
+        self.snapshots.pool(&self.pool)
+    }
+
     /// The counter of clients the stick table answered that way.
     pub fn sticky(&self, result: Sticky) -> &Counter {
         match result {
@@ -65,6 +74,23 @@ impl PoolMetrics {
     }
 }
 
+/// Metrics of one pool's queue.
+#[derive(Clone)]
+pub struct QueueMetrics {
+    /// Clients that wait now.
+    pub clients: Gauge,
+    /// Seconds that clients have waited, with and without success.
+    pub wait: Histogram,
+    /// Clients that got a place.
+    pub served: Counter,
+    /// Clients that have waited in vain.
+    pub timeout: Counter,
+    /// Clients that left meanwhile.
+    pub left: Counter,
+    /// Clients for whom the queue had no room.
+    pub full: Counter,
+}
+
 /// Metrics of one backend.
 #[derive(Clone)]
 pub struct BackendMetrics {
@@ -74,6 +100,8 @@ pub struct BackendMetrics {
     pub connections: Gauge,
     /// 1 when new clients may go there.
     pub up: Gauge,
+    /// Clients that found it full.
+    pub full: Counter,
     labels: BackendLabels,
     errors: Family<BackendErrorLabels, Counter>,
 }
@@ -164,6 +192,28 @@ impl Metrics {
             moved: counter(Sticky::Moved),
             returned: counter(Sticky::Returned),
             none: counter(Sticky::None),
+            pool: name.to_owned(),
+            snapshots: self.snapshots.clone(),
+        }
+    }
+
+    /// The metrics of a pool's queue; the series start at zero with this call.
+    pub fn queue(&self, pool: &str) -> QueueMetrics {
+        let result = |result| {
+            let pool = pool.to_owned();
+            self.queue
+                .get_or_create_owned(&QueueLabels { pool, result })
+        };
+        let pool = PoolLabels {
+            pool: pool.to_owned(),
+        };
+        QueueMetrics {
+            clients: self.queue_clients.get_or_create_owned(&pool),
+            wait: self.queue_wait.get_or_create_owned(&pool),
+            served: result("served"),
+            timeout: result("timeout"),
+            left: result("left"),
+            full: result("full"),
         }
     }
 
@@ -177,6 +227,7 @@ impl Metrics {
             sessions: self.sessions.get_or_create_owned(&labels),
             connections: self.backend_connections.get_or_create_owned(&labels),
             up: self.backend_up.get_or_create_owned(&labels),
+            full: self.backend_full.get_or_create_owned(&labels),
             labels,
             errors: self.backend_errors.clone(),
         }

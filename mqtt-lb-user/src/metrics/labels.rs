@@ -63,6 +63,15 @@ pub struct FailoverLabels {
     pub result: &'static str,
 }
 
+/// `{pool,result}`
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct QueueLabels {
+    /// Name of the pool.
+    pub pool: String,
+    /// `served`, `timeout`, `left` or `full`.
+    pub result: &'static str,
+}
+
 /// `{direction}`
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct DirectionLabels {

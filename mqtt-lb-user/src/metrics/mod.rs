@@ -2,6 +2,7 @@
 
 mod handles;
 mod labels;
+mod snapshots;
 
 use std::fmt;
 use std::sync::atomic::AtomicU64;
@@ -14,17 +15,26 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Metric, Registry};
 
 pub use handles::{
-    BackendMetrics, ListenerMetrics, PathMetrics, PoolMetrics, path_name, sticky_name,
+    BackendMetrics, ListenerMetrics, PathMetrics, PoolMetrics, QueueMetrics, path_name, sticky_name,
 };
 pub use labels::{
     BackendErrorLabels, BackendLabels, DirectionLabels, FailoverLabels, ListenerLabels, PathLabels,
-    PathReasonLabels, PoolLabels, RefusedLabels, ResultLabels, StickyLabels,
+    PathReasonLabels, PoolLabels, QueueLabels, RefusedLabels, ResultLabels, StickyLabels,
 };
+pub use snapshots::SnapshotMetrics;
 
 /// Bounds of `mqttlb_splice_handover_seconds`: around the tens of microseconds that it takes.
 const HANDOVER: [f64; 12] = [
     5e-6, 10e-6, 15e-6, 20e-6, 30e-6, 50e-6, 100e-6, 200e-6, 500e-6, 1e-3, 5e-3, 50e-3,
 ];
+
+/// Bounds of `mqttlb_queue_wait_seconds`: up to the timeout, which may be an hour.
+const QUEUE_WAIT: [f64; 12] = [
+    1e-3, 5e-3, 20e-3, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 15.0, 60.0, 600.0,
+];
+
+/// A histogram per pool.
+type PoolHistogram = Family<PoolLabels, Histogram, fn() -> Histogram>;
 
 /// All metrics, shared by every thread.
 ///
@@ -47,12 +57,21 @@ pub struct Metrics {
     pub backend_errors: Family<BackendErrorLabels, Counter>,
     /// `mqttlb_backend_up{pool,backend}`: 1 when new clients may go there.
     pub backend_up: Family<BackendLabels, Gauge>,
+    /// `mqttlb_backend_full_total{pool,backend}`: clients that found a backend full.
+    pub backend_full: Family<BackendLabels, Counter>,
+    /// `mqttlb_queue_clients{pool}`: clients that wait for a place on a backend.
+    pub queue_clients: Family<PoolLabels, Gauge>,
+    /// `mqttlb_queue_total{pool,result}`: served, timeout, left, full.
+    pub queue: Family<QueueLabels, Counter>,
+    /// `mqttlb_queue_wait_seconds{pool}`: how long clients have waited for a place.
+    pub queue_wait: PoolHistogram,
     /// `mqttlb_sticky_total{pool,result}`: hit, new, moved, returned, none.
     pub sticky: Family<StickyLabels, Counter>,
     /// `mqttlb_assigned_ids_total{pool}`: ids given by brokers that a table learned.
     pub assigned: Family<PoolLabels, Counter>,
     /// `mqttlb_failover_total{pool,result}`: CONNECTs by what became of their failover.
     pub failover: Family<FailoverLabels, Counter>,
+    snapshots: snapshots::Snapshots,
     /// `mqttlb_bytes_total{direction}`: bytes forwarded.
     pub bytes: Bytes,
     /// `mqttlb_datapath_flows{path}`: flows on each data path now.
@@ -113,6 +132,15 @@ impl Metrics {
             backend_connections: add(r, "backend_connections", "Flows on the backend now"),
             backend_errors: add(r, "backend_errors", "Failed tries to reach the backend"),
             backend_up: add(r, "backend_up", "1 when new clients may go to the backend"),
+            backend_full: add(r, "backend_full", "Clients that found the backend full"),
+            queue_clients: add(r, "queue_clients", "Clients that wait for a place"),
+            queue: add(r, "queue", "Clients that waited, by what became of it"),
+            queue_wait: {
+                let metric = PoolHistogram::new_with_constructor(|| Histogram::new(QUEUE_WAIT));
+                let help = "Time that clients have waited for a place";
+                r.register("queue_wait_seconds", help, metric.clone());
+                metric
+            },
             sticky: add(r, "sticky", "Clients by what the stick table answered"),
             assigned: add(
                 r,
@@ -124,6 +152,7 @@ impl Metrics {
                 "failover",
                 "CONNECTs sent on to another backend, or too long for it",
             ),
+            snapshots: snapshots::Snapshots::new(r),
             bytes: Bytes {
                 up: bytes.get_or_create_owned(&DirectionLabels { direction: "up" }),
                 down: bytes.get_or_create_owned(&DirectionLabels { direction: "down" }),

@@ -22,6 +22,7 @@ use crate::config::{Config, Origin};
 use crate::flow::{Listener, Shared, closer, mover};
 use crate::logging;
 use crate::metrics::Metrics;
+use crate::persist::{self, Keeper};
 use reload::Source;
 use workers::Workers;
 
@@ -57,6 +58,9 @@ async fn control(config: Config, source: Option<Origin>) -> anyhow::Result<()> {
     let http = config.http.map(admin::http::Server::bind).transpose()?;
     listen::raise_descriptor_limit(config.limits.max_connections);
 
+    for pool in pools.all() {
+        persist::load(&pool);
+    }
     let loaded = paths::load(&config, &metrics);
     let source = Source::new(source, &config);
     let listeners = sockets
@@ -81,7 +85,7 @@ async fn control(config: Config, source: Option<Origin>) -> anyhow::Result<()> {
     tokio::spawn(closer::follow_health(shared.clone()));
     tokio::spawn(mover::run(shared.clone()));
     tokio::spawn(sweep::run(pools.clone()));
-    tokio::spawn(monitor::run(pools));
+    tokio::spawn(monitor::run(pools.clone()));
     let mut servers = tokio::task::JoinSet::new();
     if let Some(server) = admin_socket {
         servers.spawn(server.serve(context.clone(), leaving.clone()));
@@ -89,6 +93,7 @@ async fn control(config: Config, source: Option<Origin>) -> anyhow::Result<()> {
     if let Some(server) = http {
         servers.spawn(server.serve(context.clone(), leaving));
     }
+    let keeper = Keeper::start(pools)?;
     let workers = Workers::start(sockets, &shared, &closing)?;
     context.status.enter(Phase::Serving);
     notify(&[NotifyState::Ready]);
@@ -100,7 +105,11 @@ async fn control(config: Config, source: Option<Origin>) -> anyhow::Result<()> {
     context.status.enter(Phase::Draining);
     notify(&[NotifyState::Stopping]);
     close.send_replace(true);
-    shutdown::drain(&shared, &mut signals).await;
+    // Now, not at the end: the next process may start while this one still drains.
+    tokio::join!(
+        shutdown::drain(&shared, &mut signals),
+        shutdown::last_snapshots(keeper)
+    );
     stop.send_replace(true);
     workers.join();
     if let Some(splice) = loaded.splice {

@@ -5,9 +5,11 @@ use std::sync::Arc;
 use sd_notify::NotifyState;
 use tracing::{error, info, warn};
 
+use crate::backend::Pool;
 use crate::config::{Config, Origin};
 use crate::datapath::sockmap::Sockmap;
 use crate::flow::Shared;
+use crate::persist;
 
 /// Where the configuration came from, and what only a restart can change.
 pub(super) struct Source {
@@ -40,7 +42,14 @@ impl Source {
                 for section in self.needs_restart(&config) {
                     warn!("reload: a change of {section} takes effect after a restart");
                 }
+                let before = shared.pools.all();
                 shared.pools.apply(&config);
+                let pools = shared.pools.all();
+                let new = |pool: &&Arc<Pool>| before.iter().all(|known| known.name != pool.name);
+                pools
+                    .iter()
+                    .filter(new)
+                    .for_each(|pool| persist::load(pool));
                 if let Some(sockmap) = sockmap {
                     sockmap.backends(&super::paths::addresses(&config));
                 }

@@ -4,14 +4,17 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use tokio::signal::unix::{self, SignalKind, signal};
-use tracing::info;
+use tracing::{info, warn};
 
 use crate::flow::Shared;
+use crate::persist::Keeper;
 
 /// Time between two looks at how many connections are left.
 const LOOK: Duration = Duration::from_millis(20);
 /// Time the connections get to close once they have been told to.
 const SETTLE: Duration = Duration::from_secs(2);
+/// Time for the last snapshots of the stick tables: a disk may hang.
+const SNAPSHOTS: Duration = Duration::from_secs(10);
 
 /// What the process is told to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -76,6 +79,15 @@ pub(super) async fn drain(shared: &Shared, signals: &mut Signals) {
 
 async fn hurried(signals: &mut Signals) {
     while signals.next().await != Signal::Stop {}
+}
+
+/// Writes the last snapshots of the stick tables.
+pub(super) async fn last_snapshots(keeper: Keeper) {
+    let written = tokio::time::timeout(SNAPSHOTS, keeper.finish());
+    if written.await.is_err() {
+        let waited = humantime::format_duration(SNAPSHOTS);
+        warn!("the last snapshots are not on disk after {waited}; the ones before stay");
+    }
 }
 
 /// Waits until all connections have ended, for a short while.

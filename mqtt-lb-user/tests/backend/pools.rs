@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use mqtt_lb_user::affinity::Client;
-use mqtt_lb_user::backend::Pools;
+use mqtt_lb_user::backend::{Place, Pools};
 use mqtt_lb_user::metrics::Metrics;
 
 use crate::settings::{config, pool};
@@ -37,14 +37,15 @@ fn pools_appear_stay_and_go() {
     let text = metrics.encode(&Default::default()).unwrap();
     assert!(text.contains("mqttlb_backend_up{pool=\"new\",backend=\"b\"} 1"));
     assert!(!text.contains("mqttlb_backend_up{pool=\"go\""));
-    let late = go.route(
+    let late = go.admit(
         Instant::now(),
         Client {
             key: None,
             source: LOCALHOST,
         },
     );
-    assert_eq!(late.len(), 2, "a client on its way still gets there");
+    assert!(matches!(late.place, Place::Reserved(_)));
+    assert_eq!(late.others.len(), 1, "a client on its way still gets there");
 }
 
 #[test]

@@ -4,8 +4,8 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use mqtt_lb_user::config::{
-    Backend, Balance, CheckKind, Config, EmptyClientId, Health, Limits, Log, LogFormat, Pool,
-    ProxyProtocol, Sockmap, SockmapPolicy, Timeouts,
+    Backend, CheckKind, Config, Health, Limits, Log, LogFormat, Pool, ProxyProtocol, Sockmap,
+    SockmapPolicy, Timeouts,
 };
 
 /// MQTT checks every 20 ms, rise 2, fall 3.
@@ -18,21 +18,13 @@ pub const FAST: Health = Health {
 };
 
 pub fn pool(health: Option<Health>, backends: &[(&str, SocketAddr)]) -> Pool {
-    let backend = |&(name, address): &(&str, SocketAddr)| Backend {
-        name: name.to_owned(),
-        address,
-        weight: 1,
-    };
+    let backend = |&(name, address): &(&str, SocketAddr)| Backend::new(name, address);
     Pool {
-        balance: Balance::RoundRobin,
-        stick: None,
-        rebalance: None,
-        empty_client_id: EmptyClientId::Balance,
         proxy_protocol: ProxyProtocol::V2,
         failover_codes: Vec::new(),
         health,
-        on_marked_down: Default::default(),
         backends: backends.iter().map(backend).collect(),
+        ..Pool::default()
     }
 }
 

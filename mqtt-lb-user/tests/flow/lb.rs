@@ -175,11 +175,7 @@ fn settings(backends: &[SocketAddr]) -> Config {
         ..Config::default()
     };
     config.log.format = LogFormat::Json;
-    let backend = |(&address, name): (&SocketAddr, char)| Backend {
-        name: name.to_string(),
-        address,
-        weight: 1,
-    };
+    let backend = |(&address, name): (&SocketAddr, char)| Backend::new(&name.to_string(), address);
     let pool = mqtt_lb_user::config::Pool {
         health: None,
         stick: Some(Stick::default()),

@@ -41,7 +41,10 @@ fn set(pool: &Pool, key: &[u8], backend: &str) -> Result<Answer, String> {
     let backend = find_backend(pool, backend)?;
     let now = Instant::now();
     let (stored, row) = with_table(pool, |table| {
-        (table.set(now, key, backend.id), table.entry(now, key))
+        let stored = table.set(now, key, backend.id);
+        // Who is told where to be belongs there.
+        table.set_home(now, key, backend.id);
+        (stored, table.entry(now, key))
     })?;
     match row {
         Some(row) if stored != Sticky::None => Ok(text(table::row(pool, &row))),
@@ -55,7 +58,7 @@ fn set(pool: &Pool, key: &[u8], backend: &str) -> Result<Answer, String> {
 fn clear(pool: &Pool, which: &Entries) -> Result<Answer, String> {
     let now = Instant::now();
     let removed = match which {
-        Entries::All => with_table(pool, StickTable::clear)?,
+        Entries::All => with_table(pool, StickTable::clear)?.len(),
         Entries::Key(key) => {
             let removed = with_table(pool, |table| table.remove(now, key))?;
             removed.map(|_| 1).ok_or_else(|| no_key(pool, key))?

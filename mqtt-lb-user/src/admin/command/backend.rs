@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::{Command, CommandError, Group, Parsed, name};
 use crate::backend::AdminState;
+use crate::config::MAX_WEIGHT;
 use crate::config::units::parse_duration;
 
 /// What an operator can ask of backends.
@@ -25,6 +26,15 @@ pub enum BackendCommand {
         /// Draining: when its sessions are ended.
         deadline: Option<Duration>,
     },
+    /// `set backend POOL/NAME weight WEIGHT`
+    SetWeight {
+        /// The pool.
+        pool: String,
+        /// The backend's name in it.
+        backend: String,
+        /// Its share of new clients.
+        weight: u32,
+    },
     /// `shutdown sessions server POOL/NAME`
     Shutdown {
         /// The pool.
@@ -36,12 +46,14 @@ pub enum BackendCommand {
 
 pub(super) const SHOW: &str = "show backends [POOL]";
 pub(super) const SET_STATE: &str = "set backend POOL/NAME state ready|drain [deadline TIME]|maint";
+pub(super) const SET_WEIGHT: &str = "set backend POOL/NAME weight 0-256";
 pub(super) const SHUTDOWN: &str = "shutdown sessions server POOL/NAME";
 
 pub(super) const GROUP: Group = Group {
     help: &[
         (SHOW, "the backends and their state"),
         (SET_STATE, "what a backend may get"),
+        (SET_WEIGHT, "a backend's share of new clients"),
         (SHUTDOWN, "end the sessions of a backend"),
     ],
     parse,
@@ -68,6 +80,18 @@ fn parse(words: &[&[u8]]) -> Parsed {
             let time = time.map_err(|_| CommandError::Usage(SET_STATE))?;
             set_state(path, state, Some(time))?
         }
+        [b"set", b"backend", path, b"weight", weight] => {
+            let (pool, backend) = backend_path(path, SET_WEIGHT)?;
+            let weight = name(weight, SET_WEIGHT)?.parse().ok();
+            BackendCommand::SetWeight {
+                pool,
+                backend,
+                weight: weight
+                    .filter(|weight| *weight <= MAX_WEIGHT)
+                    .ok_or(CommandError::Usage(SET_WEIGHT))?,
+            }
+        }
+        [b"set", b"backend", _, b"weight", ..] => return Err(CommandError::Usage(SET_WEIGHT)),
         [b"set", b"backend", ..] => return Err(CommandError::Usage(SET_STATE)),
         [b"shutdown", b"sessions", b"server", path] => {
             let (pool, backend) = backend_path(path, SHUTDOWN)?;

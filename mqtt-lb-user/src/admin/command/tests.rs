@@ -59,6 +59,14 @@ fn commands() {
             }),
         ),
         (
+            "set backend emqx/b weight 256",
+            Command::Backend(BackendCommand::SetWeight {
+                pool: "emqx".into(),
+                backend: "b".into(),
+                weight: 256,
+            }),
+        ),
+        (
             "shutdown sessions server emqx/b",
             Command::Backend(BackendCommand::Shutdown {
                 pool: "emqx".into(),
@@ -110,7 +118,11 @@ fn wrong_words_get_the_usage() {
         ("set backend", backend::SET_STATE),
         ("set backend emqx1 state ready", backend::SET_STATE),
         ("set backend emqx/emqx1 state up", backend::SET_STATE),
-        ("set backend emqx/emqx1 weight 2", backend::SET_STATE),
+        ("set backend emqx/emqx1 weigth 2", backend::SET_STATE),
+        ("set backend emqx/emqx1 weight", backend::SET_WEIGHT),
+        ("set backend emqx/emqx1 weight 257", backend::SET_WEIGHT),
+        ("set backend emqx/emqx1 weight -1", backend::SET_WEIGHT),
+        ("set backend emqx1 weight 1", backend::SET_WEIGHT),
         ("show table emqx c0", table::SHOW),
         ("show table emqx key", table::SHOW),
         ("set table emqx key c0", table::SET),

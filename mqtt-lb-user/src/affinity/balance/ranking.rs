@@ -61,6 +61,11 @@ impl Ranking {
         self.policy = policy;
     }
 
+    /// Follows changed weights.
+    pub fn reweigh(&mut self, servers: &[Server]) {
+        self.balancer.reconfigure(servers);
+    }
+
     /// A copy that will answer as this one would.
     #[must_use]
     pub fn fork(&self) -> Self {

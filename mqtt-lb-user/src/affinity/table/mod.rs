@@ -15,14 +15,18 @@
 //! stays under 40 MB even if every client sends an id of 64 KiB.
 
 mod chunks;
+mod copy;
 mod owners;
 mod page;
+mod restore;
 mod slab;
 
 use std::time::{Duration, Instant};
 
+pub use copy::{Batch, Entry, Moment};
 pub use owners::Share;
 pub use page::{Cursor, Row};
+pub use restore::{Former, Room};
 use slab::{Slab, Slot};
 
 use super::{BackendId, Sticky};
@@ -31,6 +35,10 @@ use crate::config::Stick;
 /// Bytes of key per entry of the table's size, on average.
 const KEY_BYTES: usize = 256;
 
+/// Where the table's time begins: there is room in front of it for entries that are
+/// older than the process, and 438 years behind it.
+const START: u64 = 1 << 62;
+
 /// The longest key MQTT allows (MQTT 5.0, 1.5.4): any table has room for one.
 const LONGEST_KEY: usize = 65_535;
 
@@ -38,10 +46,12 @@ const LONGEST_KEY: usize = 65_535;
 pub struct StickTable {
     slab: Slab,
     stick: Stick,
-    /// Zero of the table's time: the first time it is told.
+    /// Begin of the table's time: the first time it is told.
     origin: Option<Instant>,
     /// The latest time it was told, in nanoseconds.
     clock: u64,
+    /// Counts the changes that a reader of pages would not notice.
+    epoch: u64,
     evictions: u64,
 }
 
@@ -54,7 +64,8 @@ impl StickTable {
             slab: Slab::new(stick.size),
             stick,
             origin: None,
-            clock: 0,
+            clock: START,
+            epoch: 0,
             evictions: 0,
         }
     }
@@ -78,6 +89,7 @@ impl StickTable {
                 slab.insert(self.slab.remove(at), backend, home, touched);
             }
             self.slab = slab;
+            self.epoch += 1;
         }
     }
 
@@ -152,11 +164,14 @@ impl StickTable {
         Some(backend)
     }
 
-    /// Removes all entries and returns how many there were.
-    pub fn clear(&mut self) -> usize {
-        let removed = self.slab.len();
-        self.slab = Slab::new(self.stick.size);
-        removed
+    /// Removes all entries and hands them out: it takes time to free them, and the
+    /// table can be used meanwhile.
+    pub fn clear(&mut self) -> Cleared {
+        self.epoch += 1;
+        Cleared(std::mem::replace(
+            &mut self.slab,
+            Slab::new(self.stick.size),
+        ))
     }
 
     /// Removes a backend's entries and returns how many there were; clients that
@@ -172,6 +187,7 @@ impl StickTable {
         if self.shares().all(|share| keep(share.backend)) {
             return 0;
         }
+        self.epoch += 1;
         let before = self.slab.len();
         for at in 1..self.slab.end() {
             let Some(slot) = self.slab.get(at) else {
@@ -243,8 +259,8 @@ impl StickTable {
 
     /// Whether the table would be too large with so many more entries and bytes.
     fn is_over(&self, entries: usize, bytes: usize) -> bool {
-        let budget = self.stick.size.saturating_mul(KEY_BYTES).max(LONGEST_KEY);
-        self.slab.len() + entries > self.stick.size || self.slab.key_bytes() + bytes > budget
+        let room = self.room();
+        self.slab.len() + entries > room.entries || self.slab.key_bytes() + bytes > room.key_bytes
     }
 
     /// Drops the entry matched longest ago if it has expired, or else if it may
@@ -298,8 +314,25 @@ impl StickTable {
         let since = self.origin.map_or(Duration::ZERO, |origin| {
             now.saturating_duration_since(origin)
         });
-        self.clock
-            .max(u64::try_from(since.as_nanos()).unwrap_or(u64::MAX))
+        let since = u64::try_from(since.as_nanos()).unwrap_or(u64::MAX);
+        self.clock.max(START.saturating_add(since))
+    }
+}
+
+/// What [`StickTable::clear`] has removed; freed when dropped.
+pub struct Cleared(Slab);
+
+impl Cleared {
+    /// How many entries there were, with those that had expired.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether there were none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
     }
 }
 

@@ -8,7 +8,7 @@ use crate::affinity::BackendId;
 
 /// Where the next page starts; `default()` is the beginning.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Cursor(u32);
+pub struct Cursor(pub(super) u32);
 
 /// An entry as shown to people.
 #[derive(Debug, Clone, PartialEq, Eq)]

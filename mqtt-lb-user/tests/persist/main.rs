@@ -1,0 +1,7 @@
+//! Stick tables on disk.
+
+mod damage;
+mod hold;
+mod keeper;
+mod lb;
+mod life;
