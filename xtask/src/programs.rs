@@ -54,7 +54,7 @@ const PROGRAMS: [Program; 9] = [
     program("rabbitmqctl", "rabbitmq-server", &[Use::Test]),
     program("erl", "erlang-base", &[Use::Test]),
     program("ip", "iproute2", &[Use::Test, Use::Bench]),
-    program("haproxy", "haproxy", &[Use::Bench]),
+    program("haproxy", "haproxy", &[Use::Test, Use::Bench]),
     Program {
         // Debian's python3 alone cannot make virtual environments.
         probe: &["-c", "import ensurepip, venv"],

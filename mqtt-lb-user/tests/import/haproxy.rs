@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use mqtt_lb_user::config::{Balance, CheckKind, Config, Pool, ProxyProtocol};
+use mqtt_lb_user::config::{Balance, CheckKind, Config, KeyField, KeySpec, Pool, ProxyProtocol};
 
 use crate::common::{Done, done, resolve};
 
@@ -371,4 +371,86 @@ fn nothing_is_left() {
         );
         assert!(!failed.notes.is_empty(), "{text}");
     }
+}
+
+#[test]
+fn algorithms() {
+    let balance = |lines: &str| {
+        let done = backend(lines);
+        (
+            pool(&done).balance,
+            pool(&done).bounded_load,
+            done.notes.len(),
+        )
+    };
+    assert_eq!(
+        balance(" balance leastconn\n"),
+        (Balance::LeastConn, None, 0)
+    );
+    assert_eq!(
+        balance(" balance static-rr\n"),
+        (Balance::RoundRobin, None, 0)
+    );
+    assert_eq!(balance(" balance random\n"), (Balance::Random, None, 0));
+    assert_eq!(balance(" balance random(3)\n"), (Balance::Random, None, 1));
+    assert_eq!(balance(" balance source\n"), (Balance::Source, None, 1));
+    assert_eq!(balance(" balance first\n"), (Balance::RoundRobin, None, 1));
+    let hash = format!(" balance hash {ID}\n hash-type consistent\n");
+    assert_eq!(balance(&hash), (Balance::Hash, None, 2));
+    let bounded = format!("{hash} hash-balance-factor 150\n");
+    assert_eq!(balance(&bounded), (Balance::Hash, Some(150), 2));
+    let off = format!("{hash} hash-balance-factor 0\n");
+    assert_eq!(balance(&off), (Balance::Hash, None, 2));
+}
+
+const ID: &str = "req.payload(0,0),mqtt_field_value(connect,client_identifier)";
+
+#[test]
+fn keys() {
+    let stick = " stick-table type string size 10 expire 1m\n stick on ";
+    let key = |expression: &str| {
+        let done = backend(&format!("{stick}{expression}\n"));
+        assert!(done.complete, "{:?}", done.notes);
+        pool(&done).key.clone()
+    };
+    assert_eq!(key(ID), KeySpec::default());
+    assert_eq!(key("src").from, KeyField::Source);
+    assert_eq!(
+        key(&ID.replace("client_identifier", "username")).from,
+        KeyField::Username
+    );
+    assert_eq!(
+        key(&ID.replace("client_identifier", "will_topic")).from,
+        KeyField::WillTopic
+    );
+    let first = key(&format!("{ID},field(1,:)"));
+    assert!(first.pattern.is_some() && first.from == KeyField::ClientId);
+    // A pool has one key, for its table and its hash.
+    let done = backend(&format!(" balance hash src\n{stick}{ID}\n"));
+    assert_eq!(done.not_taken(), [format!("7: stick on {ID}")]);
+}
+
+#[test]
+fn limits_and_backups_of_servers() {
+    let done = backend(
+        " timeout connect 7s\n default-server check maxconn 50 slowstart 1m on-marked-down \
+         shutdown-sessions\n server s2 10.0.0.2:1883 backup\n server s3 10.0.0.3:1883 backup \
+         maxconn 0\n",
+    );
+    let pool = pool(&done);
+    let backends = pool.backends.iter().map(|b| (b.maxconn, b.backup));
+    assert_eq!(
+        backends.collect::<Vec<_>>(),
+        [(Some(50), true), (None, true), (Some(50), false)]
+    );
+    assert_eq!(pool.slow_start, Duration::from_secs(60));
+    assert_eq!(pool.queue.map(|q| q.timeout), Some(Duration::from_secs(7)));
+    assert!(done.note(8, "backup").contains("HAProxy uses the first"));
+    assert!(done.complete, "{:?}", done.notes);
+    let own = backend(" timeout queue 3s\n default-server maxconn 50\n timeout connect 7s\n");
+    assert_eq!(
+        own.config.pools["b"].queue.map(|q| q.timeout),
+        Some(Duration::from_secs(3))
+    );
+    assert_eq!(backend("").config.pools["b"].queue, None);
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use mqtt_lb_user::config::{Balance, CheckKind, Pool, ProxyProtocol};
+use mqtt_lb_user::config::{Balance, CheckKind, KeyField, Pool, ProxyProtocol};
 
 use crate::common::{Done, done};
 
@@ -185,4 +185,26 @@ fn what_is_left_out() {
 fn the_part_that_a_stream_block_includes() {
     let done = done("upstream u { server 10.0.0.1:1; }\nserver { listen 1; proxy_pass u; }\n");
     assert_eq!(done.config.pools["u"].backends.len(), 1);
+}
+
+#[test]
+fn keys_and_limits() {
+    let done = stream("hash $mqtt_preread_username consistent;", "");
+    assert_eq!(pool(&done).key.from, KeyField::Username);
+    let done = stream("hash $remote_addr consistent;", "");
+    assert_eq!(
+        (pool(&done).balance, done.notes.len()),
+        (Balance::Source, 0)
+    );
+    let done = stream("random two least_conn;", "");
+    assert_eq!(
+        (pool(&done).balance, done.notes.len()),
+        (Balance::Random, 0)
+    );
+    let done = stream("server 10.0.0.2:1 max_conns=9 backup slow_start=30s;", "");
+    let first = &pool(&done).backends[0];
+    assert_eq!((first.maxconn, first.backup), (Some(9), true));
+    assert_eq!(pool(&done).slow_start, Duration::from_secs(30));
+    assert_eq!(pool(&done).queue, None, "nginx has nobody wait");
+    assert_eq!(done.notes, [""; 0]);
 }

@@ -115,6 +115,10 @@ fn lead(reader: &mut Reader<'_>, pass: &Directive, own: &Settings<'_>, listeners
         }
         None => (Some((target.to_owned(), pass.said.clone())), Vec::new()),
     };
+    if default.is_none() {
+        let why = "its map has no default: the listener is left out";
+        reader.draft.notes.not_taken(&pass.said, why);
+    }
     let default = default.and_then(|(to, said)| pool::pool(reader, &said, &to, own));
     for &listener in listeners {
         match &default {
@@ -123,8 +127,7 @@ fn lead(reader: &mut Reader<'_>, pass: &Directive, own: &Settings<'_>, listeners
         }
     }
     if default.is_none() {
-        let why = "it leads to no pool for all clients: the listener is left out";
-        return reader.draft.notes.not_taken(&pass.said, why);
+        return;
     }
     for (key, pattern, to, said) in routes {
         let Some(pool) = pool::pool(reader, &said, &to, own) else {
