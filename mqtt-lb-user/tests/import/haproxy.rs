@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use mqtt_lb_user::config::{Balance, CheckKind, Config, KeyField, KeySpec, Pool, ProxyProtocol};
+use mqtt_lb_user::config::{
+    Balance, CheckKind, Config, KeyField, KeySpec, Pattern, Pool, ProxyProtocol,
+};
 
 use crate::common::{Done, done, resolve};
 
@@ -453,4 +455,66 @@ fn limits_and_backups_of_servers() {
         Some(Duration::from_secs(3))
     );
     assert_eq!(backend("").config.pools["b"].queue, None);
+}
+
+#[test]
+fn routes() {
+    let field = |name: &str| format!("req.payload(0,0),mqtt_field_value(connect,{name})");
+    let (id, user, level) = (
+        field("client_identifier"),
+        field("username"),
+        field("protocol_version"),
+    );
+    let text = format!(
+        "frontend f\n bind :1883\n bind :1884\n acl v3 {level} -m str 3 4\n \
+         use_backend old if v3 {{ {id} -m beg dev- }}\n use_backend b if !v3\n \
+         use_backend nowhere if v3\n use_backend old if v3 or {{ {user} -i x }}\n \
+         use_backend all\n use_backend b if v3\n default_backend b\n\
+         backend old\n server o 10.0.0.2:1883 check on-marked-down shutdown-sessions\n\
+         backend all\n{SERVER}backend b\n{SERVER}"
+    );
+    let done = done(&text);
+    assert_eq!(
+        done.not_taken(),
+        ["6: use_backend b if !v3", "7: use_backend nowhere if v3"]
+    );
+    assert_eq!(done.config.listeners.len(), 2);
+    for listener in done.config.listeners.values() {
+        assert_eq!(listener.pool, "all", "what nobody else takes");
+        let [both, level, user] = listener.routes.as_slice() else {
+            panic!("{:?}", listener.routes);
+        };
+        assert!([both, level, user].iter().all(|route| route.pool == "old"));
+        assert_eq!(both.level, Some(vec![3, 4]));
+        assert_eq!(both.client_id, Some(Pattern::new(r"^dev\-").unwrap()));
+        assert_eq!((&level.level, &level.client_id), (&both.level, &None));
+        assert_eq!(user.username, Some(Pattern::new("(?i)^x$").unwrap()));
+    }
+    assert!(
+        done.note(10, "use_backend b if v3")
+            .starts_with("not needed: ")
+    );
+    assert!(done.note(16, "backend b").starts_with("not needed: "));
+}
+
+/// A route without one of its conditions would take clients that are not its.
+#[test]
+fn a_route_with_a_wrong_condition_is_left_out_whole() {
+    let user = "req.payload(0,0),mqtt_field_value(connect,username)";
+    let level = "req.payload(0,0),mqtt_field_value(connect,protocol_version)";
+    for wrong in [
+        format!("{{ {user} -m reg (?=x) }} {{ {level} 4 }}"),
+        format!("{{ {user} x }} {{ {level} 9 }}"),
+    ] {
+        let rule = format!("bind :1\n use_backend b if {wrong}\n ");
+        let text = FRONT.replace("bind 10.1.1.1:1883\n ", &rule);
+        let done = done(&format!("{text}{SERVER}"));
+        assert!(done.config.listeners["f"].routes.is_empty(), "{wrong}");
+        assert_eq!(done.not_taken().len(), 1, "{:?}", done.notes);
+        assert!(
+            done.text.contains("# [[listener.f.route]]"),
+            "{}",
+            done.text
+        );
+    }
 }

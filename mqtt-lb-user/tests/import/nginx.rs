@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use mqtt_lb_user::config::{Balance, CheckKind, KeyField, Pool, ProxyProtocol};
+use mqtt_lb_user::config::{Balance, CheckKind, KeyField, Pattern, Pool, ProxyProtocol};
 
 use crate::common::{Done, done};
 
@@ -207,4 +207,33 @@ fn keys_and_limits() {
     assert_eq!(pool(&done).slow_start, Duration::from_secs(30));
     assert_eq!(pool(&done).queue, None, "nginx has nobody wait");
     assert_eq!(done.notes, [""; 0]);
+}
+
+#[test]
+fn a_map_over_a_field_of_connect_is_routes() {
+    let text = "stream {\n\
+         map $mqtt_preread_username $up {\n ~^t[0-9] u;\n exact v;\n default v;\n ~*x 10.0.0.9:1;\n hostnames;\n}\n\
+         upstream u { server 10.0.0.1:1; }\nupstream v { server 10.0.0.2:1; }\n\
+         server { listen 1883; proxy_pass $up; health_check; proxy_protocol on; }\n}\n";
+    let done = crate::common::done(text);
+    assert_eq!(done.not_taken(), ["7: hostnames"]);
+    let listener = &done.config.listeners["mqtt"];
+    assert_eq!(listener.pool, "v");
+    let routes = listener.routes.iter();
+    let routes: Vec<_> = routes
+        .map(|r| (r.pool.as_str(), r.username.clone()))
+        .collect();
+    let pattern = |text: &str| Some(Pattern::new(text).unwrap());
+    let expected = [
+        ("v", pattern("(?i)^exact$")),
+        ("u", pattern("^t[0-9]")),
+        ("mqtt", pattern("(?i)x")),
+    ];
+    assert_eq!(routes, expected, "strings before expressions");
+    let pools = done.config.pools.values();
+    assert!(
+        pools
+            .into_iter()
+            .all(|pool| pool.proxy_protocol == ProxyProtocol::V1)
+    );
 }
