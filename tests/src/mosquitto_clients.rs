@@ -11,6 +11,7 @@ use crate::require::{Need, find};
 
 /// What it takes to run them.
 pub const NEEDS: &[Need] = &[
+    Need::Program("stdbuf"),
     Need::Program("mosquitto_pub"),
     Need::Program("mosquitto_sub"),
 ];
@@ -44,7 +45,9 @@ pub fn publish(ns: &Netns, at: SocketAddr, who: Who<'_>, topic: &str, message: &
 }
 
 fn command(ns: &Netns, program: &str, at: SocketAddr, who: Who<'_>) -> Command {
-    let mut command = ns.command(find(program).expect(program));
+    // They keep what they print while their output is a file.
+    let mut command = ns.command(find("stdbuf").expect("stdbuf"));
+    command.arg("-oL").arg(find(program).expect(program));
     let (host, port) = (at.ip().to_string(), at.port().to_string());
     command.args(["-h", &host, "-p", &port, "-i", who.id]);
     command.args(["-u", who.user, "-P", "any"]);

@@ -32,7 +32,10 @@ fn recipe(language: &str) -> String {
         assert!(there, "server {n} of the recipe");
         text = text.replace(&format!("10.0.0.{n}:1883"), &backend(n).to_string());
     }
-    text.replace("/run/haproxy/admin.sock", "DIR/admin.sock")
+    // The brokers are on loopback addresses, too: not on every address of the host.
+    text.replace("bind *:1883", &format!("bind {FRONT}"))
+        .replace("listen 1883", &format!("listen {FRONT}"))
+        .replace("/run/haproxy/admin.sock", "DIR/admin.sock")
 }
 
 fn needs() -> bool {
