@@ -105,9 +105,14 @@ fn haproxy_with_a_stick_table() {
             row.starts_with("0x") && row.contains(&format!(" server_id={node} ")),
             "{row}"
         );
+        wait::for_true("the node of the table has the client", SHORT, || {
+            visits(&cluster, id)[node - 1] > 0
+        });
         let visits = visits(&cluster, id);
+        let elsewhere = visits.iter().sum::<usize>() - visits[node - 1];
+        assert_eq!(elsewhere, 0, "{row}: sessions on each node: {visits:?}");
         nodes.insert(node);
-        say(&format!("  {row}  {visits:?}"));
+        say(&format!("  {row}"));
     }
     assert_eq!(nodes.len(), NODES.len(), "all nodes are used: {table}");
     lb.stop();
