@@ -32,4 +32,6 @@ pub use queue::Waiting;
 pub use state::{AdminState, UnknownState};
 
 #[cfg(test)]
+mod queue_tests;
+#[cfg(test)]
 mod tests;
