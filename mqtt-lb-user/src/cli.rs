@@ -74,6 +74,15 @@ pub enum Command {
         #[command(flatten)]
         socket: Socket,
     },
+    /// Show the client ids that a running balancer sees most often.
+    Ids {
+        /// What to do with the ids.
+        #[command(subcommand)]
+        command: IdsCommand,
+        /// Where the balancer is.
+        #[command(flatten)]
+        socket: Socket,
+    },
     /// List the backends of a running balancer, or change what they may get.
     Backend {
         /// What to do with the backends.
@@ -179,6 +188,20 @@ pub struct Which {
     /// Every entry.
     #[arg(long)]
     pub all: bool,
+}
+
+/// Commands on client ids.
+#[derive(Debug, Subcommand)]
+pub enum IdsCommand {
+    /// Print the ids that connect most often: how often at least, how exact that is, how
+    /// often they came back too soon (flaps) and took over a living connection.
+    Top {
+        /// How many.
+        #[arg(short = 'n', long, value_name = "COUNT", default_value_t = 10)]
+        count: usize,
+    },
+    /// Count anew.
+    Clear,
 }
 
 /// Commands on backends.

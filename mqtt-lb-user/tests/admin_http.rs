@@ -113,6 +113,7 @@ async fn every_metric_is_documented() {
     // A metric without series is not shown.
     context.metrics.listener("mqtt").refused("tls");
     context.metrics.backend("emqx", "emqx1").error("timeout");
+    context.metrics.pool("emqx").ids.refused(5);
     let path = context.metrics.path(PathKind::Copy);
     path.moved("busy");
     path.refused("closing");

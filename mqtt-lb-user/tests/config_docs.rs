@@ -85,9 +85,12 @@ fn walk(path: &str, table: &Table, out: &mut BTreeMap<String, BTreeMap<String, V
 #[test]
 fn the_full_example_is_the_default() {
     let page = page();
-    let full = parse("full", block(&page, "<!-- every key -->")).expect("valid");
+    let mut full = parse("full", block(&page, "<!-- every key -->")).expect("valid");
+    let listener = full.listeners.get_mut("mqtt").expect("a listener");
+    assert_eq!(std::mem::take(&mut listener.routes).len(), 1);
     let least = parse("least", block(&page, "The least that works")).expect("valid");
     assert_eq!(least.pools["emqx"].stick, None);
+    assert_eq!(least.share, None);
     assert_eq!(least.pools["emqx"].rebalance, None);
     let pool = Pool {
         stick: Some(Stick::default()),
@@ -97,6 +100,7 @@ fn the_full_example_is_the_default() {
     };
     let expected = Config {
         workers: 2,
+        share: full.share.clone(),
         pools: [("emqx".to_owned(), pool)].into(),
         ..least.clone()
     };
@@ -124,7 +128,7 @@ fn the_tables_have_the_keys_and_defaults_of_the_example() {
     );
     for (section, rows) in &tables {
         for (key, (default, _)) in rows {
-            if !["required", "number of cores"].contains(&default.as_str()) {
+            if !["required", "number of cores", "any"].contains(&default.as_str()) {
                 // Numbers may be written in base 16.
                 let default: Table = format!("v = {default}").parse().expect("TOML");
                 assert_eq!(default["v"], example[section][key], "{section} {key}");
@@ -194,5 +198,5 @@ fn the_ranges_are_those_of_the_code() {
             checked += 1;
         }
     }
-    assert_eq!(checked, 35, "ranges on the page");
+    assert_eq!(checked, 38, "ranges on the page");
 }

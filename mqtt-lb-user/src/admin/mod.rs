@@ -53,7 +53,7 @@ pub struct Context {
 impl Context {
     /// The context of a process that is starting.
     pub fn new(pools: Arc<Pools>, metrics: Arc<Metrics>) -> Self {
-        let sampled = sample::registry(&pools, None);
+        let sampled = sample::registry(&pools, None, None);
         Self {
             pools,
             metrics,
@@ -65,8 +65,8 @@ impl Context {
 
     /// Adds the connections, and the path of those without sockets, where there is one.
     pub fn with_flows(mut self, flows: Arc<Shared>, splice: Option<Arc<Splice>>) -> Self {
+        self.sampled = sample::registry(&self.pools, Some(flows.clone()), splice);
         self.flows = Some(flows);
-        self.sampled = sample::registry(&self.pools, splice);
         self
     }
 

@@ -12,7 +12,7 @@ use mqtt_lb_user::config::units::duration_text;
 use mqtt_lb_user::escape::{Word, unescape};
 use mqtt_lb_user::metrics::path_name;
 
-use super::{BackendCommand, TableCommand, Target, Which};
+use super::{BackendCommand, IdsCommand, TableCommand, Target, Which};
 
 /// Time the balancer may take for each piece of its answer.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -82,6 +82,16 @@ impl TableCommand {
                 }
                 Which { .. } => format!("clear table {}", word(pool)),
             },
+        }
+    }
+}
+
+impl IdsCommand {
+    /// The command in the words of the admin socket.
+    pub fn line(&self) -> String {
+        match self {
+            Self::Top { count } => format!("show ids {count}"),
+            Self::Clear => "clear ids".to_owned(),
         }
     }
 }

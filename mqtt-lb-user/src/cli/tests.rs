@@ -22,6 +22,7 @@ fn words(line: &str) -> String {
     match parse(line).expect(line).command {
         Command::Table { command, .. } => command.line(),
         Command::Backend { command, .. } => command.line(),
+        Command::Ids { command, .. } => command.line(),
         Command::Flows {
             command: FlowsCommand::List { path },
             ..
@@ -204,6 +205,9 @@ fn commands_become_the_words_of_the_socket() {
             "mqtt-lb table clear emqx --backend emqx1",
             "clear table emqx backend emqx1",
         ),
+        ("mqtt-lb ids top", "show ids 10"),
+        ("mqtt-lb ids top -n 3", "show ids 3"),
+        ("mqtt-lb ids clear", "clear ids"),
         ("mqtt-lb backend list", "show backends"),
         ("mqtt-lb backend list emqx", "show backends emqx"),
         (

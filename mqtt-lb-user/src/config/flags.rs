@@ -89,6 +89,7 @@ pub fn from_flags(flags: &Flags) -> Result<Config, ConfigError> {
         let listener = Listener {
             bind,
             pool: POOL.to_owned(),
+            routes: Vec::new(),
             backlog: DEFAULT_BACKLOG,
         };
         config.listeners.insert(name, listener);

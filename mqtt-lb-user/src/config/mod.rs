@@ -11,6 +11,7 @@ mod error;
 mod file;
 mod flags;
 mod health;
+mod ids;
 mod key;
 mod limits;
 mod listener;
@@ -21,7 +22,9 @@ mod pattern;
 mod pool;
 mod queue;
 mod rebalance;
+mod route;
 mod section;
+mod share;
 mod snapshot;
 mod splice;
 mod stick;
@@ -40,6 +43,7 @@ pub use error::ConfigError;
 pub use file::{load, parse};
 pub use flags::{BackendFlag, Flags, from_flags};
 pub use health::{CheckKind, Health};
+pub use ids::Ids;
 pub use key::{KeyField, KeySpec};
 pub use limits::{Limits, Timeouts};
 pub use listener::Listener;
@@ -50,6 +54,8 @@ pub use pattern::Pattern;
 pub use pool::{Balance, EmptyClientId, Pool, ProxyProtocol};
 pub use queue::Queue;
 pub use rebalance::Rebalance;
+pub use route::Route;
+pub use share::{Redis, Share};
 pub use snapshot::Snapshot;
 pub use splice::{Attach, Splice, parse_pin};
 pub use stick::Stick;
@@ -80,10 +86,14 @@ pub struct Config {
     pub limits: Limits,
     /// Deadlines.
     pub timeouts: Timeouts,
+    /// What is remembered of client ids.
+    pub ids: Ids,
     /// Settings of the splice path.
     pub splice: Splice,
     /// Settings of the sockmap path.
     pub sockmap: Sockmap,
+    /// How stick tables are shared between balancers; `None` when they are not.
+    pub share: Option<Share>,
     /// Listeners by name.
     pub listeners: BTreeMap<String, Listener>,
     /// Pools by name.
@@ -101,8 +111,10 @@ impl Default for Config {
             http: Some(DEFAULT_HTTP),
             limits: Limits::default(),
             timeouts: Timeouts::default(),
+            ids: Ids::default(),
             splice: Splice::default(),
             sockmap: Sockmap::default(),
+            share: None,
             listeners: BTreeMap::new(),
             pools: BTreeMap::new(),
         }

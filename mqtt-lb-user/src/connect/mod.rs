@@ -15,6 +15,7 @@
 //! high bit of the protocol level.
 
 pub mod connack;
+pub mod connack_code;
 mod cursor;
 mod foreign;
 mod length;

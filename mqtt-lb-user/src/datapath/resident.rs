@@ -51,6 +51,9 @@ pub struct Standing {
 
 /// What lives on of a flow in this process: told once, when the flow is over.
 pub trait Resident: Send {
+    /// The flow is known by this name ([`Standing::id`]) until it ends.
+    fn named(&mut self, name: u64);
+
     /// The flow has ended. `standing` is its last account.
     fn ended(self: Box<Self>, fate: Fate, standing: &Standing);
 }
@@ -66,6 +69,9 @@ pub trait Residents: Send + Sync {
 
     /// Resets both sides of a flow. Nothing happens when it has ended.
     fn end(&self, id: u64, fate: Fate);
+
+    /// Whether the flow of this name has begun to close, or has ended.
+    fn closing(&self, id: u64) -> bool;
 
     /// How many there are.
     fn count(&self) -> usize;

@@ -17,6 +17,7 @@ mod shared;
 mod sniff;
 mod spliced;
 mod verdict;
+mod visitor;
 mod watch;
 
 use std::net::SocketAddr;
@@ -31,6 +32,8 @@ pub use live::{Live, LiveFlow};
 pub use shared::{Listener, Shared};
 pub use spliced::adopt;
 
+use crate::affinity::{Fields, Key, routes};
+use crate::backend::Pool;
 use crate::session::End;
 use admit::Denied;
 use dial::Dialer;
@@ -40,6 +43,7 @@ use shared::{Open, Pending};
 use sniff::Fault;
 use spliced::Spliced;
 use verdict::Patience;
+use visitor::Visitor;
 
 /// A client that has just been accepted, with its places in the counts.
 struct Accepted {
@@ -67,6 +71,7 @@ async fn serve(accepted: Accepted, shared: Arc<Shared>) {
             let resident = Box::new(Spliced {
                 open: open.detach(),
                 lease: Some(gone.lease),
+                id: gone.id,
             });
             gone.departure.depart(gone.ends, &memo, resident);
         }
@@ -120,30 +125,44 @@ fn deny(denied: Denied, peer: SocketAddr, listener: &Listener) -> End {
     denied.end()
 }
 
+/// The client's pool, by the configuration of this moment, and its key there.
+fn route(
+    client: &Fields<'_>,
+    listener: &Listener,
+    shared: &Shared,
+    record: &mut Record,
+) -> Result<(Arc<Pool>, Key), End> {
+    let config = shared.config.load();
+    let settings = config.listeners.get(&listener.name);
+    let name = routes::route(settings.ok_or(End::NoBackend)?, client).pool;
+    record.pool(name);
+    listener.metrics.routed(name);
+    let pool = shared.pools.get(name).ok_or(End::NoBackend)?;
+    let key = pool.key(client).ok_or_else(|| {
+        listener.metrics.refused("empty_client_id");
+        End::Refused("empty_client_id")
+    })?;
+    Ok((pool, key))
+}
+
 /// Brings the client's CONNECT to a backend.
 async fn arrive(
     stream: &TcpStream,
     peer: SocketAddr,
     listener: &Listener,
     pending: Pending,
-    shared: &Shared,
+    shared: &Arc<Shared>,
     record: &mut Record,
 ) -> Result<Routed, End> {
     let config = shared.config.load_full();
-    let pool = config
-        .listeners
-        .get(&listener.name)
-        .and_then(|settings| shared.pools.get(&settings.pool))
-        .ok_or(End::NoBackend)?;
-    record.pool(&pool.name);
+    let settings = config.listeners.get(&listener.name);
+    record.pool(&settings.ok_or(End::NoBackend)?.pool);
     let deadline = record.started() + config.timeouts.connect_packet;
     let sniffed = sniff::connect(stream, &config.limits, deadline).await;
     let sniffed = sniffed.map_err(|fault| refuse(&fault, peer, listener))?;
     record.sniffed(&sniffed);
-    let key = pool.key(&sniffed.fields(peer.ip())).ok_or_else(|| {
-        listener.metrics.refused("empty_client_id");
-        End::Refused("empty_client_id")
-    })?;
+    let (pool, key) = route(&sniffed.fields(peer.ip()), listener, shared, record)?;
+    let visitor = Visitor::arrive(shared, &pool, &sniffed.connect(), Instant::now());
     let mut rest = sniffed.rest(deadline, pending);
     let admitted = admit::admit(&pool, key.client(peer.ip()), stream).await;
     let admitted = admitted.map_err(|denied| deny(denied, peer, listener))?;
@@ -187,5 +206,6 @@ async fn arrive(
         sniffed: sniffed.bytes.len() as u64,
         rest,
         connack: patience.left(),
+        visitor,
     })
 }

@@ -21,12 +21,14 @@ use super::live::LiveFlow;
 use super::record::Record;
 use super::shared::Shared;
 use super::sniff::Rest;
+use super::visitor::Visitor;
 use super::watch::Watched;
 use crate::backend::Lease;
 use crate::config::{Config, PathKind};
 use crate::datapath::copy::{Exit, Outcome, Pump, Settings};
 use crate::datapath::tcp;
 use crate::datapath::{Departure, Directions, Ends, Entry, Offers, OnPath, Return, Side};
+use crate::ids::Number;
 use crate::session::End;
 
 /// A client and the backend that has its CONNECT.
@@ -41,6 +43,8 @@ pub(super) struct Routed {
     pub(super) rest: Option<Rest>,
     /// What is left to it of the time for its CONNACK.
     pub(super) connack: Duration,
+    /// The client as its id counts.
+    pub(super) visitor: Visitor,
 }
 
 /// How relaying ended.
@@ -59,6 +63,8 @@ pub(super) struct Gone {
     pub(super) ends: Ends,
     /// Its place on the backend.
     pub(super) lease: Lease,
+    /// Its client id.
+    pub(super) id: Option<Number>,
 }
 
 /// Relays until the flow is over, or needs no sockets.
@@ -96,7 +102,13 @@ pub(super) async fn relay(
     let mut flow = Flow {
         dirs: Directions::default(),
         offers,
-        watched: Watched::new(routed.connack, routed.rest, nameless, &shared.metrics),
+        watched: Watched::new(
+            routed.connack,
+            routed.rest,
+            routed.visitor,
+            nameless,
+            &shared.metrics,
+        ),
         settings: Settings {
             buffer: config.limits.copy_buffer,
             drain: config.timeouts.drain,
@@ -120,6 +132,7 @@ pub(super) async fn relay(
             departure,
             ends,
             lease,
+            id: flow.watched.depart(),
         }),
         Err(error) => {
             debug!("registering the sockets of a flow: {error}");

@@ -10,6 +10,7 @@ use super::live::Live;
 use crate::backend::Pools;
 use crate::config::Config;
 use crate::datapath::{Paths, tag};
+use crate::ids::Ids;
 use crate::metrics::{ListenerMetrics, Metrics};
 
 /// Shared by every connection of the process.
@@ -28,6 +29,8 @@ pub struct Shared {
     pub detached: AtomicUsize,
     /// Flows that have their sockets.
     pub live: Arc<Live>,
+    /// What is seen of client ids.
+    pub ids: Ids,
     /// The listeners of this process.
     pub listeners: Vec<Arc<Listener>>,
     /// Turns true when connections have to end.

@@ -7,7 +7,8 @@ use std::time::SystemTime;
 use super::shared::{Detached, Listener, Shared};
 use crate::backend::Lease;
 use crate::config::PathKind;
-use crate::datapath::{Fate, Memo, Resident, Side, Standing};
+use crate::datapath::{Fate, Memo, Resident, Side, Standing, tag};
+use crate::ids::Number;
 use crate::session::{End, Session};
 
 /// What a flow without sockets holds.
@@ -17,11 +18,22 @@ pub(super) struct Spliced {
     /// Its place on the backend; `None` when that left the configuration while
     /// nobody was here.
     pub(super) lease: Option<Lease>,
+    /// Its id, where that is known whole.
+    pub(super) id: Option<Number>,
 }
 
 impl Resident for Spliced {
+    fn named(&mut self, name: u64) {
+        if let Some(id) = self.id {
+            self.open.shared().ids.dissolved(id, name);
+        }
+    }
+
     fn ended(self: Box<Self>, fate: Fate, standing: &Standing) {
         let shared = self.open.shared().clone();
+        if let Some(id) = self.id {
+            shared.ids.ended(id, false);
+        }
         shared.paths.gone(PathKind::Splice);
         let config = shared.config.load();
         if config.log.sessions {
@@ -86,9 +98,11 @@ pub fn adopt(shared: &Arc<Shared>, memo: &Memo) -> Box<dyn Resident> {
         let backend = backends.iter().find(|b| b.tag == memo.backend)?.clone();
         Some((pool, backend))
     });
+    let mut id = None;
     let lease = found.map(|(pool, backend)| {
         if !memo.cut && !memo.client_id.is_empty() {
             pool.restore(std::time::Instant::now(), &memo.client_id, &backend);
+            id = Some(shared.ids.enter(tag(&pool.name), &memo.client_id));
         }
         backend.open()
     });
@@ -96,5 +110,6 @@ pub fn adopt(shared: &Arc<Shared>, memo: &Memo) -> Box<dyn Resident> {
     Box::new(Spliced {
         open: Detached::adopt(shared, &listener),
         lease,
+        id,
     })
 }

@@ -7,14 +7,17 @@ use std::time::{Duration, Instant};
 use super::answer::Answer;
 use super::assigned::{Named, Nameless};
 use super::sniff::Rest;
+use super::visitor::Visitor;
 use crate::datapath::Directions;
 use crate::datapath::copy::Observer;
+use crate::ids::Number;
 use crate::metrics::Metrics;
 use crate::session::End;
 
 /// The observer of one flow.
 pub(super) struct Watched {
     answer: Answer,
+    visitor: Visitor,
     nameless: Option<Nameless>,
     named: Option<Named>,
     connack: Duration,
@@ -32,11 +35,13 @@ impl Watched {
     pub(super) fn new(
         connack: Duration,
         rest: Option<Rest>,
+        visitor: Visitor,
         nameless: Option<Nameless>,
         metrics: &Arc<Metrics>,
     ) -> Self {
         Self {
             answer: Answer::new(),
+            visitor,
             nameless,
             named: None,
             connack,
@@ -51,6 +56,11 @@ impl Watched {
     /// The code of the CONNACK, once there is one.
     pub(super) fn connack(&self) -> Option<u8> {
         self.answer.code()
+    }
+
+    /// The flow goes on without this process; its client id, if it has one.
+    pub(super) fn depart(&mut self) -> Option<Number> {
+        self.visitor.depart()
     }
 
     /// What the client is called, if the broker has named it.
@@ -80,8 +90,11 @@ impl Watched {
             .and_then(|(at, end)| (at <= now).then_some(end))
     }
 
-    /// Brings the byte metrics up to date.
+    /// Brings the byte metrics up to date, and takes note of a side that closes.
     pub(super) fn account(&mut self, dirs: &Directions) {
+        if dirs.up.eof || dirs.down.eof {
+            self.visitor.leave();
+        }
         let (up, down) = (dirs.up.uncounted(), dirs.down.uncounted());
         // All threads share these counters: they are left alone where nothing changed.
         if up != self.accounted.0 {
@@ -114,11 +127,16 @@ impl Observer for Watched {
     }
 
     fn down(&mut self, bytes: &[u8]) {
+        let waiting = self.answer.is_waiting();
         self.answer.observe(bytes);
         if self.nameless.is_some() {
             if let Some(id) = self.answer.take_assigned() {
                 self.named = self.nameless.take().map(|client| client.named(id));
             }
+        }
+        if let Some(code) = self.answer.code().filter(|_| waiting) {
+            let assigned = self.named.as_ref().map(|named| &named.id[..]);
+            self.visitor.answered(Instant::now(), code, assigned);
         }
     }
 

@@ -7,9 +7,10 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 
 use super::Metrics;
+use super::ids::IdMetrics;
 use super::labels::{
     BackendErrorLabels, BackendLabels, FailoverLabels, ListenerLabels, PathLabels,
-    PathReasonLabels, PoolLabels, QueueLabels, RefusedLabels, StickyLabels,
+    PathReasonLabels, PoolLabels, QueueLabels, RefusedLabels, RoutedLabels, StickyLabels,
 };
 use super::snapshots::{SnapshotMetrics, Snapshots};
 use crate::affinity::Sticky;
@@ -26,6 +27,7 @@ pub struct ListenerMetrics {
     pub pending: Gauge,
     listener: String,
     refused: Family<RefusedLabels, Counter>,
+    routed: Family<RoutedLabels, Counter>,
 }
 
 impl ListenerMetrics {
@@ -36,11 +38,22 @@ impl ListenerMetrics {
             .get_or_create(&RefusedLabels { listener, reason })
             .inc();
     }
+
+    /// Counts a CONNECT that belongs to a pool.
+    pub fn routed(&self, pool: &str) {
+        let labels = RoutedLabels {
+            listener: self.listener.clone(),
+            pool: pool.to_owned(),
+        };
+        self.routed.get_or_create(&labels).inc();
+    }
 }
 
 /// Metrics of one pool.
 #[derive(Clone)]
 pub struct PoolMetrics {
+    /// What is counted of its ids and CONNECTs.
+    pub ids: IdMetrics,
     /// CONNECTs that went on to another backend.
     pub replayed: Counter,
     /// CONNECTs too long to be kept for another backend.
@@ -161,6 +174,7 @@ impl Metrics {
             pending: self.pending.get_or_create_owned(&labels),
             listener: labels.listener,
             refused: self.refused.clone(),
+            routed: self.routed.clone(),
         }
     }
 
@@ -184,6 +198,7 @@ impl Metrics {
             pool: name.to_owned(),
         };
         PoolMetrics {
+            ids: self.ids.pool(name),
             assigned: self.assigned.get_or_create_owned(&labels),
             replayed: failover("replayed"),
             too_long: failover("too_long"),

@@ -18,6 +18,15 @@ pub struct RefusedLabels {
     pub reason: &'static str,
 }
 
+/// `{listener,pool}`
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct RoutedLabels {
+    /// Name of the listener.
+    pub listener: String,
+    /// Name of the pool.
+    pub pool: String,
+}
+
 /// `{pool,backend}`
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct BackendLabels {
@@ -61,6 +70,17 @@ pub struct FailoverLabels {
     pub pool: String,
     /// `replayed` or `too_long`.
     pub result: &'static str,
+}
+
+/// `{pool,code,reason}`
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct ConnackLabels {
+    /// Name of the pool.
+    pub pool: String,
+    /// The code, as the session line has it.
+    pub code: u32,
+    /// What it says, from a fixed set.
+    pub reason: &'static str,
 }
 
 /// `{pool,result}`

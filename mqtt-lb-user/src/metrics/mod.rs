@@ -1,7 +1,9 @@
 //! Every metric of the program, in one place. Never a client id as a label.
 
 mod handles;
+mod ids;
 mod labels;
+mod share;
 mod snapshots;
 
 use std::fmt;
@@ -17,10 +19,13 @@ use prometheus_client::registry::{Metric, Registry};
 pub use handles::{
     BackendMetrics, ListenerMetrics, PathMetrics, PoolMetrics, QueueMetrics, path_name, sticky_name,
 };
+pub use ids::{IdFamilies, IdMetrics};
 pub use labels::{
     BackendErrorLabels, BackendLabels, DirectionLabels, FailoverLabels, ListenerLabels, PathLabels,
-    PathReasonLabels, PoolLabels, QueueLabels, RefusedLabels, ResultLabels, StickyLabels,
+    PathReasonLabels, PoolLabels, QueueLabels, RefusedLabels, ResultLabels, RoutedLabels,
+    StickyLabels,
 };
+pub use share::SharePoolMetrics;
 pub use snapshots::SnapshotMetrics;
 
 /// Bounds of `mqttlb_splice_handover_seconds`: around the tens of microseconds that it takes.
@@ -49,6 +54,8 @@ pub struct Metrics {
     pub pending: Family<ListenerLabels, Gauge>,
     /// `mqttlb_refused_total{listener,reason}`: connections refused, by reason.
     pub refused: Family<RefusedLabels, Counter>,
+    /// `mqttlb_routed_total{listener,pool}`: CONNECTs by the pool they belong to.
+    pub routed: Family<RoutedLabels, Counter>,
     /// `mqttlb_sessions_total{pool,backend}`: flows that reached a backend.
     pub sessions: Family<BackendLabels, Counter>,
     /// `mqttlb_backend_connections{pool,backend}`: flows on a backend now.
@@ -71,6 +78,8 @@ pub struct Metrics {
     pub assigned: Family<PoolLabels, Counter>,
     /// `mqttlb_failover_total{pool,result}`: CONNECTs by what became of their failover.
     pub failover: Family<FailoverLabels, Counter>,
+    /// Takeovers, flapping ids, refused CONNACKs, keepalives, times to CONNACK.
+    pub ids: IdFamilies,
     snapshots: snapshots::Snapshots,
     /// `mqttlb_bytes_total{direction}`: bytes forwarded.
     pub bytes: Bytes,
@@ -89,6 +98,19 @@ pub struct Metrics {
     pub sweep: Gauge<f64, AtomicU64>,
     /// `mqttlb_buffered_bytes`: bytes of clients and brokers held in userspace.
     pub buffered: Gauge,
+    /// `mqttlb_share_connected`: 1 while the Redis of `[share]` answers.
+    pub share_connected: Gauge,
+    /// `mqttlb_share_synced{pool}`: 1 when table and Redis have been reconciled since the
+    /// last connect.
+    pub share_synced: Family<PoolLabels, Gauge>,
+    /// `mqttlb_share_queue{pool}`: keys and clears that wait for Redis.
+    pub share_queue: Family<PoolLabels, Gauge>,
+    /// `mqttlb_share_dropped_total{pool}`: changes that did not fit into the queue.
+    pub share_dropped: Family<PoolLabels, Counter>,
+    /// `mqttlb_share_sent_total{pool}`: changes that Redis has taken.
+    pub share_sent: Family<PoolLabels, Counter>,
+    /// `mqttlb_share_received_total{pool,result}`: what Redis had to say, by what became of it.
+    pub share_received: Family<StickyLabels, Counter>,
     /// `mqttlb_config_reloads_total{result}`: configurations read again.
     pub reloads: Reloads,
     registry: Registry,
@@ -128,6 +150,7 @@ impl Metrics {
                 "Connections without a whole CONNECT",
             ),
             refused: add(r, "refused", "Connections refused"),
+            routed: add(r, "routed", "CONNECTs by the pool they belong to"),
             sessions: add(r, "sessions", "Flows that reached a backend"),
             backend_connections: add(r, "backend_connections", "Flows on the backend now"),
             backend_errors: add(r, "backend_errors", "Failed tries to reach the backend"),
@@ -152,6 +175,7 @@ impl Metrics {
                 "failover",
                 "CONNECTs sent on to another backend, or too long for it",
             ),
+            ids: IdFamilies::new(r),
             snapshots: snapshots::Snapshots::new(r),
             bytes: Bytes {
                 up: bytes.get_or_create_owned(&DirectionLabels { direction: "up" }),
@@ -173,6 +197,24 @@ impl Metrics {
                 "Time the last look at all spliced flows took",
             ),
             buffered: add(r, "buffered_bytes", "Bytes of flows held in userspace"),
+            share_connected: add(r, "share_connected", "1 while the Redis of [share] answers"),
+            share_synced: add(
+                r,
+                "share_synced",
+                "1 when the stick table and Redis have been reconciled",
+            ),
+            share_queue: add(r, "share_queue", "Changes that wait for Redis"),
+            share_dropped: add(
+                r,
+                "share_dropped",
+                "Changes that did not fit into the queue for Redis",
+            ),
+            share_sent: add(r, "share_sent", "Changes that Redis has taken"),
+            share_received: add(
+                r,
+                "share_received",
+                "Changes read from Redis, by what became of them",
+            ),
             reloads: Reloads {
                 ok: reloads.get_or_create_owned(&ResultLabels { result: "ok" }),
                 refused: reloads.get_or_create_owned(&ResultLabels { result: "refused" }),
@@ -228,6 +270,7 @@ mod tests {
         let metrics = Metrics::new();
         metrics.listener("mqtt").accepted.inc_by(3);
         metrics.listener("mqtt").refused("tls");
+        metrics.listener("mqtt").routed("emqx");
         metrics.pool("emqx").sticky(Sticky::Moved).inc();
         metrics.backend("emqx", "emqx1").up.set(1);
         metrics.backend("emqx", "emqx1").error("timeout");
@@ -238,6 +281,7 @@ mod tests {
             "mqttlb_connections_total{listener=\"mqtt\"} 3",
             "mqttlb_open_connections{listener=\"mqtt\"} 0",
             "mqttlb_refused_total{listener=\"mqtt\",reason=\"tls\"} 1",
+            "mqttlb_routed_total{listener=\"mqtt\",pool=\"emqx\"} 1",
             "mqttlb_sticky_total{pool=\"emqx\",result=\"moved\"} 1",
             "mqttlb_sticky_total{pool=\"emqx\",result=\"hit\"} 0",
             "mqttlb_backend_up{pool=\"emqx\",backend=\"emqx1\"} 1",

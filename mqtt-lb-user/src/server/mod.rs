@@ -3,12 +3,13 @@
 mod listen;
 mod paths;
 mod reload;
+mod share;
 mod shutdown;
 mod workers;
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use arc_swap::ArcSwap;
@@ -20,6 +21,7 @@ use crate::admin::{self, Phase};
 use crate::backend::{Pools, monitor, sweep};
 use crate::config::{Config, Origin};
 use crate::flow::{Listener, Shared, closer, mover};
+use crate::ids::Ids;
 use crate::logging;
 use crate::metrics::Metrics;
 use crate::persist::{self, Keeper};
@@ -66,6 +68,7 @@ async fn control(config: Config, source: Option<Origin>) -> anyhow::Result<()> {
     let listeners = sockets
         .iter()
         .map(|listener| Listener::new(&listener.name, &metrics));
+    let ids = Ids::new(&config.ids, Instant::now());
     let shared = Arc::new(Shared {
         listeners: listeners.map(Arc::new).collect(),
         config: ArcSwap::from_pointee(config),
@@ -75,6 +78,7 @@ async fn control(config: Config, source: Option<Origin>) -> anyhow::Result<()> {
         open: AtomicUsize::new(0),
         detached: AtomicUsize::new(0),
         live: Arc::default(),
+        ids,
         stop: stopping,
     });
     paths::run(loaded.sockmap.clone(), loaded.splice.clone(), &shared);
@@ -93,6 +97,7 @@ async fn control(config: Config, source: Option<Origin>) -> anyhow::Result<()> {
     if let Some(server) = http {
         servers.spawn(server.serve(context.clone(), leaving));
     }
+    share::start(&shared, source.share()).await;
     let keeper = Keeper::start(pools)?;
     let workers = Workers::start(sockets, &shared, &closing)?;
     context.status.enter(Phase::Serving);

@@ -55,7 +55,9 @@ pub fn config(pools: &[(&str, Pool)]) -> Config {
             drain: time,
             shutdown_grace: time,
         },
+        ids: Default::default(),
         splice: Default::default(),
+        share: None,
         sockmap: Sockmap {
             policy: SockmapPolicy::Auto,
             limit: 1,

@@ -10,6 +10,7 @@ use mqtt_lb_user::backend::{Pool, Pools, proxy};
 use mqtt_lb_user::config::{Backend, Config, LogFormat, PathKind, ProxyProtocol, Stick};
 use mqtt_lb_user::datapath::Paths;
 use mqtt_lb_user::flow::{Listener, Shared, accept};
+use mqtt_lb_user::ids::Ids;
 use mqtt_lb_user::metrics::Metrics;
 use serde_json::Value;
 use tokio::io::AsyncWriteExt as _;
@@ -52,6 +53,7 @@ impl Lb {
             mqtt_lb_user::config::Listener {
                 bind: address,
                 pool: POOL.to_owned(),
+                routes: Vec::new(),
                 backlog: 1,
             },
         );
@@ -67,6 +69,7 @@ impl Lb {
             open: AtomicUsize::new(0),
             detached: AtomicUsize::new(0),
             live: Arc::default(),
+            ids: Ids::new(&Default::default(), Instant::now()),
             listeners: Vec::new(),
             stop: stopping,
             metrics,

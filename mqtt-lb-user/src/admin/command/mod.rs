@@ -5,6 +5,7 @@
 
 mod backend;
 mod flows;
+mod ids;
 mod session;
 mod table;
 
@@ -15,6 +16,7 @@ use crate::config::PathKind;
 use crate::escape::Escaped;
 
 pub use backend::BackendCommand;
+pub use ids::IdsCommand;
 pub use table::{Entries, TableCommand};
 
 /// What an operator can ask for.
@@ -35,6 +37,8 @@ pub enum Command {
         /// The only data path wanted; all when `None`.
         path: Option<PathKind>,
     },
+    /// Something of client ids.
+    Ids(IdsCommand),
     /// Something of stick tables.
     Table(TableCommand),
 }
@@ -78,7 +82,13 @@ struct Group {
 }
 
 /// In the order of `help`.
-const GROUPS: [Group; 4] = [session::GROUP, backend::GROUP, flows::GROUP, table::GROUP];
+const GROUPS: [Group; 5] = [
+    session::GROUP,
+    backend::GROUP,
+    flows::GROUP,
+    table::GROUP,
+    ids::GROUP,
+];
 
 /// Usage and purpose of every command.
 pub fn help() -> impl Iterator<Item = (&'static str, &'static str)> {

@@ -72,7 +72,8 @@ impl Registry {
     }
 
     /// A flow has been handed over, with so many bytes before.
-    pub fn insert(&mut self, flow: Found, bytes: [u64; 2], resident: Box<dyn Resident>) {
+    pub fn insert(&mut self, flow: Found, bytes: [u64; 2], mut resident: Box<dyn Resident>) {
+        resident.named(flow.id());
         self.put(flow, bytes, Some(resident));
     }
 
@@ -98,11 +99,14 @@ impl Registry {
         let mut adopted = 0;
         for (slot, entry) in self.entries.iter_mut().enumerate() {
             if let Some(Entry {
+                generation,
                 resident: none @ None,
                 ..
             }) = entry
             {
-                *none = Some(resident(slot as u32));
+                let mut resident = resident(slot as u32);
+                resident.named(id(slot as u32, *generation));
+                *none = Some(resident);
                 adopted += 1;
             }
         }
@@ -228,6 +232,7 @@ mod tests {
 
     struct Nobody;
     impl Resident for Nobody {
+        fn named(&mut self, _: u64) {}
         fn ended(self: Box<Self>, _: Fate, _: &Standing) {}
     }
 

@@ -174,7 +174,7 @@ impl Splice {
             up: now.lanes[0].bytes,
             down: now.lanes[1].bytes,
             idle: Duration::from_secs(idle.into()),
-            closing: (now.seen[0] | now.seen[1]) & (seen::FIN | seen::RST) != 0,
+            closing: closing(now),
         }
     }
 
@@ -189,6 +189,10 @@ impl Splice {
         let note = slots::note(self.kernel.notes(), slot);
         (note.generation == now.generation).then_some(note)
     }
+}
+
+fn closing(now: &SpliceSlot) -> bool {
+    (now.seen[0] | now.seen[1]) & (seen::FIN | seen::RST) != 0
 }
 
 impl Residents for Splice {
@@ -219,6 +223,11 @@ impl Residents for Splice {
 
     fn end(&self, id: u64, fate: Fate) {
         self.end_now(id, fate);
+    }
+
+    fn closing(&self, id: u64) -> bool {
+        let now = slots::read(self.kernel.slots(), slot_of(id));
+        self::id(slot_of(id), now.generation) != id || now.state != state::FORWARD || closing(&now)
     }
 
     fn count(&self) -> usize {

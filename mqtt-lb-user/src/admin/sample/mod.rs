@@ -1,5 +1,7 @@
 //! Metrics that are read when somebody asks for them.
 
+mod ids;
+
 use std::fmt;
 use std::fs;
 use std::os::unix::fs::MetadataExt;
@@ -18,10 +20,17 @@ use super::moves::Moving;
 use crate::affinity::StickTable;
 use crate::backend::Pools;
 use crate::datapath::splice::Splice;
+use crate::flow::Shared;
+use ids::IdsUsage;
 
-/// A registry of the metrics of stick tables, splice path and process.
-pub(super) fn registry(pools: &Arc<Pools>, splice: Option<Arc<Splice>>) -> Registry {
+/// A registry of the metrics of stick tables, client ids, splice path and process.
+pub(super) fn registry(
+    pools: &Arc<Pools>,
+    flows: Option<Arc<Shared>>,
+    splice: Option<Arc<Splice>>,
+) -> Registry {
     let mut registry = Registry::default();
+    registry.register_collector(Box::new(IdsUsage(flows)));
     registry.register_collector(Box::new(Tables(Arc::clone(pools))));
     registry.register_collector(Box::new(Moving(Arc::clone(pools))));
     registry.register_collector(Box::new(Spliced(splice)));
