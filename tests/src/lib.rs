@@ -12,6 +12,7 @@ pub mod cpu;
 pub mod ethtool;
 pub mod forwarder;
 pub mod gate;
+pub mod haproxy;
 pub mod hold;
 pub mod http;
 pub mod impair;
