@@ -35,6 +35,7 @@ pub mod splice;
 pub mod splice_load;
 pub mod stream;
 pub mod suites;
+pub mod tmpfs;
 pub mod vanish;
 pub mod wait;
 pub mod watchdog;
