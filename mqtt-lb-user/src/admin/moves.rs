@@ -11,7 +11,7 @@ use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 
 use crate::affinity::Share;
-use crate::backend::{Moves, Pools};
+use crate::backend::{Moves, Pool, Pools};
 
 /// The entries of each backend in the stick tables, and what has been moved.
 pub(super) struct Moving(pub Arc<Pools>);
@@ -57,7 +57,7 @@ impl Collector for Moving {
             }
         }
         let now = Instant::now();
-        let moves = |pool: &Arc<crate::backend::Pool>| Some((pool.name.clone(), pool.moves(now)?));
+        let moves = |pool: &Arc<Pool>| Some((pool.name.clone(), pool.moves(now)?));
         let moves: Vec<_> = pools.iter().filter_map(moves).collect();
         counts(&mut encoder, &moves)?;
         let mut family = encoder.encode_descriptor(

@@ -9,6 +9,7 @@ mod admission;
 pub mod check;
 pub mod dial;
 pub mod health;
+mod lease;
 mod line;
 mod load;
 pub mod monitor;
@@ -24,12 +25,15 @@ mod state;
 pub mod sweep;
 
 pub use admission::{Admission, Place};
+pub use lease::Lease;
 pub use moves::Moves;
-pub use node::{Backend, Lease};
+pub use node::Backend;
 pub use pool::Pool;
 pub use pools::Pools;
 pub use queue::Waiting;
 pub use state::{AdminState, UnknownState};
 
+#[cfg(test)]
+mod queue_tests;
 #[cfg(test)]
 mod tests;

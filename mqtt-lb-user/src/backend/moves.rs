@@ -1,9 +1,10 @@
 //! A pool's ids on their way home, or over to a backend with too few: what those ask
 //! who follow its backends and close its connections.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::Pool;
+use super::{Backend, Pool};
 use crate::affinity::rebalance::{Account, Closing};
 use crate::affinity::{Affinity, Candidate, Key, Share};
 use crate::config::KeyField;
@@ -77,9 +78,7 @@ impl Pool {
     pub fn shares(&self) -> Vec<(String, Share)> {
         let backends = self.backends();
         let shares = self.with_table(|table| {
-            let share = |backend: &std::sync::Arc<super::Backend>| {
-                (backend.name.clone(), table.share(backend.id))
-            };
+            let share = |backend: &Arc<Backend>| (backend.name.clone(), table.share(backend.id));
             backends.iter().map(share).collect()
         });
         shares.unwrap_or_default()

@@ -12,10 +12,10 @@ const BPF_PROG_TEST_RUN: libc::c_long = 10;
 /// the program has kept that sum right: `EBADMSG` if not (Linux 6.16).
 pub const CHECKSUM_COMPLETE: u32 = 1 << 2;
 
-/// The part of `union bpf_attr` that the command reads.
+/// The part of `union bpf_attr` that the command reads and writes.
 #[repr(C)]
 #[derive(Default)]
-struct Attr {
+pub struct Attr {
     prog_fd: u32,
     retval: u32,
     data_size_in: u32,
@@ -23,7 +23,8 @@ struct Attr {
     data_in: u64,
     data_out: u64,
     repeat: u32,
-    duration: u32,
+    /// Mean time of a run in whole nanoseconds.
+    pub duration: u32,
     ctx_size_in: u32,
     ctx_size_out: u32,
     ctx_in: u64,
@@ -72,6 +73,19 @@ pub fn run(
     flags: u32,
     out: &mut Vec<u8>,
 ) -> io::Result<i32> {
+    let attr = call(program, frame, skb, flags, 1, out)?;
+    Ok(attr.retval as i32)
+}
+
+/// The same so many times, each on what the run before has left of the packet.
+pub fn call(
+    program: BorrowedFd<'_>,
+    frame: &[u8],
+    skb: Option<Skb>,
+    flags: u32,
+    repeat: u32,
+    out: &mut Vec<u8>,
+) -> io::Result<Attr> {
     let context = skb.map(Skb::bytes);
     out.clear();
     // Room for a program that makes packets longer, so that it is seen.
@@ -82,7 +96,7 @@ pub fn run(
         data_size_out: out.len() as u32,
         data_in: frame.as_ptr() as u64,
         data_out: out.as_mut_ptr() as u64,
-        repeat: 1,
+        repeat,
         flags,
         ..Attr::default()
     };
@@ -110,5 +124,5 @@ pub fn run(
         "the kernel wrote behind the packet"
     );
     out.truncate(attr.data_size_out as usize);
-    Ok(attr.retval as i32)
+    Ok(attr)
 }
