@@ -129,7 +129,7 @@ const MISTAKES: &[(&str, &str, &str)] = &[
     ("timeout = \"1s\"\n", "timeout = \"1s\"\n[pool.x.rebalance]\nskew = nan\n", "f:25:8: pool.x.rebalance.skew: nan is out of range: allowed is 1.01 to 100"),
     ("timeout = \"1s\"\n", "timeout = \"1s\"\n[pool.x.rebalance]\nskew = \"1.2\"\n", "f:25:8: pool.x.rebalance.skew: expected a number, found a string"),
     // Keys nobody knows.
-    ("workers = 2", "worker = 2", "f:1:1: worker: unknown key, did you mean workers? (known here: admin, datapath, http, limits, listener, log, pool, sockmap, splice, timeouts, workers)"),
+    ("workers = 2", "worker = 2", "f:1:1: worker: unknown key, did you mean workers? (known here: admin, datapath, http, ids, limits, listener, log, pool, share, sockmap, splice, timeouts, workers)"),
     ("level = ", "colour = ", "f:4:1: log.colour: unknown key (known here: format, level, sessions)"),
     ("socket = ", "socke = ", "f:6:1: admin.socke: unknown key, did you mean socket? (known here: socket)"),
     ("listen = ", "bind = ", "f:8:1: http.bind: unknown key (known here: listen)"),
@@ -139,7 +139,7 @@ const MISTAKES: &[(&str, &str, &str)] = &[
     ("limit = \"1M\"\n", "limit = \"1M\"\n[splice]\nport = \"1\"\n", "f:16:1: splice.port: unknown key, did you mean ports? (known here: attach, drop_flows, idle_timeout, interfaces, max_flows, pin, ports)"),
     ("bind = ", "bnid = \"\"\nbind = ", "f:16:1: listener.a.bnid: unknown key, did you mean bind? (known here: backlog, bind, pool, route)"),
     ("balance = ", "blance = ", "f:19:1: pool.x.blance: unknown key, did you mean balance? (known here: backend, balance, bounded_load, empty_client_id, failover_codes, health, key, on_marked_down, proxy_protocol, queue, rebalance, slow_start, stick)"),
-    ("size = ", "len = ", "f:21:1: pool.x.stick.len: unknown key (known here: expire, nopurge, size, snapshot, snapshot_interval)"),
+    ("size = ", "len = ", "f:21:1: pool.x.stick.len: unknown key (known here: expire, nopurge, shared, size, snapshot, snapshot_interval)"),
     ("timeout = ", "timeuot = ", "f:23:1: pool.x.health.timeuot: unknown key, did you mean timeout? (known here: fall, interval, rise, timeout, type)"),
     ("timeout = \"1s\"\n", "timeout = \"1s\"\n[pool.x.on_marked_down]\nrate = 1\n", "f:25:1: pool.x.on_marked_down.rate: unknown key (known here: close_rate, sessions)"),
     ("weight = ", "wieght = ", "f:27:1: pool.x.backend.wieght: unknown key, did you mean weight? (known here: address, backup, maxconn, name, weight)"),

@@ -61,10 +61,6 @@ impl<'a> Connect<'a> {
                 string(&mut properties, name.as_bytes());
                 string(&mut properties, value.as_bytes());
             }
-            if let Some(expiry) = self.expiry {
-                properties.push(0x11);
-                properties.extend(expiry.to_be_bytes());
-            }
             length(&mut body, properties.len());
             body.extend(properties);
         }
