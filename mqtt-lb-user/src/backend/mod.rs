@@ -2,7 +2,7 @@
 //!
 //! A [`Pool`] asks [`crate::affinity`] where a client belongs and hands back
 //! [`Backend`]s in order of preference; [`dial`] reaches one, [`proxy`] says who
-//! the client is. A full pool's clients wait in a [`queue`]. [`health`], [`line`], [`load`]
+//! the client is. A full pool's clients wait in a `queue`. [`health`], [`line`], `load`
 //! and [`schedule`] are sans-IO; [`check`] and [`monitor`] do the talking; [`sweep`] frees what has expired.
 
 mod admission;

@@ -21,7 +21,7 @@ use crate::metrics::{BackendLabels, BackendMetrics, Metrics};
 ///
 /// One object stands for a name of a pool as long as anything refers to it: it lives
 /// through reloads, which may change its address and weight, and a removed one lives
-/// until its last [`Lease`] ends.
+/// until its last [`super::Lease`] ends.
 pub struct Backend {
     /// Names the backend in the stick table.
     pub id: BackendId,
@@ -115,7 +115,7 @@ impl Backend {
         self.spec.load().backup
     }
 
-    /// Flows on the backend now: [`Lease`]s alive.
+    /// Flows on the backend now: [`super::Lease`]s alive.
     pub fn connections(&self) -> u64 {
         self.load.connections()
     }

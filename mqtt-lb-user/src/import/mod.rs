@@ -1,7 +1,7 @@
 //! `mqtt-lb import`: a configuration of HAProxy or NGINX in, one of mqtt-lb out.
 //!
 //! Pure: text in, text and notes out. `haproxy` and `nginx` read their own language
-//! into a [`draft`]; the `judge` has the configuration's own reader look at the result,
+//! into a `draft`; the `judge` has the configuration's own reader look at the result,
 //! so that what comes out always runs. What is not understood becomes a note, never
 //! a guess.
 

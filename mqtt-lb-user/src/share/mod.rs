@@ -4,7 +4,7 @@
 //! others say comes in between. So a slow or dead Redis delays nobody.
 //!
 //! [`version`], [`record`], [`outbox`], [`request`], [`replica`] decide and know no sockets; the table
-//! keeps the [`Outbox`] and writes to it whatever changes it. [`redis`] and [`task`] do the
+//! keeps the [`Outbox`] and writes to it whatever changes it. `redis` and `task` do the
 //! talking. `docs/sharing.md` tells what is kept in Redis.
 
 mod inbox;
