@@ -40,6 +40,7 @@ fn main() -> ExitCode {
             } => flush(&pin, all_namespaces),
         },
         Command::Table { command, socket } => ask(&socket, &command.line()),
+        Command::Explain(explain) => ask(&explain.socket, &explain.line()),
         Command::Ids { command, socket } => ask(&socket, &command.line()),
         Command::Backend { command, socket } => ask(&socket, &command.line()),
     };

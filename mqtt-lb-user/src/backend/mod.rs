@@ -8,6 +8,7 @@
 mod admission;
 pub mod check;
 pub mod dial;
+mod explain;
 pub mod health;
 mod line;
 mod load;
@@ -24,6 +25,7 @@ mod state;
 pub mod sweep;
 
 pub use admission::{Admission, Place};
+pub use explain::Decision;
 pub use moves::Moves;
 pub use node::{Backend, Lease};
 pub use pool::Pool;

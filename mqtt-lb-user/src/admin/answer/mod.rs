@@ -2,6 +2,7 @@
 
 mod backend;
 mod columns;
+mod explain;
 mod ids;
 mod info;
 mod table;
@@ -35,6 +36,7 @@ fn execute(command: Command, context: &Context) -> Result<Answer, String> {
         Command::ShowInfo => Ok(text(info::info(context))),
         Command::Backend(command) => backend::answer(command, context),
         Command::ShowFlows { path } => Ok(Box::new(flows::show(flows(context)?.clone(), path))),
+        Command::Explain(command) => explain::answer(&command, context),
         Command::Ids(command) => ids::answer(&command, context),
         Command::Table(command) => table::answer(command, context),
     }

@@ -4,6 +4,7 @@
 //! its words are read.
 
 mod backend;
+mod explain;
 mod flows;
 mod ids;
 mod session;
@@ -16,6 +17,7 @@ use crate::config::PathKind;
 use crate::escape::Escaped;
 
 pub use backend::BackendCommand;
+pub use explain::ExplainCommand;
 pub use ids::IdsCommand;
 pub use table::{Entries, TableCommand};
 
@@ -37,6 +39,8 @@ pub enum Command {
         /// The only data path wanted; all when `None`.
         path: Option<PathKind>,
     },
+    /// `explain CLIENT_ID [NAME=VALUE]...`
+    Explain(Box<ExplainCommand>),
     /// Something of client ids.
     Ids(IdsCommand),
     /// Something of stick tables.
@@ -82,11 +86,12 @@ struct Group {
 }
 
 /// In the order of `help`.
-const GROUPS: [Group; 5] = [
+const GROUPS: [Group; 6] = [
     session::GROUP,
     backend::GROUP,
     flows::GROUP,
     table::GROUP,
+    explain::GROUP,
     ids::GROUP,
 ];
 
