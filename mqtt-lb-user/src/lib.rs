@@ -1,6 +1,6 @@
 //! The userspace half of mqtt-lb: everything but the command line.
 //!
-//! `connect`, `affinity` and the state machines of `backend` are sans-IO: no
+//! `connect`, `affinity` and the state machines of `backend` and `share` are sans-IO: no
 //! sockets, no runtime, no clock but the one passed in. `flow` is one
 //! connection's life and knows the data paths only through their trait.
 //! `admin` reads and commands; nothing imports it.
@@ -21,3 +21,4 @@ pub mod metrics;
 pub mod persist;
 pub mod server;
 pub mod session;
+pub mod share;

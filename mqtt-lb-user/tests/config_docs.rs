@@ -90,6 +90,7 @@ fn the_full_example_is_the_default() {
     assert_eq!(std::mem::take(&mut listener.routes).len(), 1);
     let least = parse("least", block(&page, "The least that works")).expect("valid");
     assert_eq!(least.pools["emqx"].stick, None);
+    assert_eq!(least.share, None);
     assert_eq!(least.pools["emqx"].rebalance, None);
     let pool = Pool {
         stick: Some(Stick::default()),
@@ -99,6 +100,7 @@ fn the_full_example_is_the_default() {
     };
     let expected = Config {
         workers: 2,
+        share: full.share.clone(),
         pools: [("emqx".to_owned(), pool)].into(),
         ..least.clone()
     };

@@ -38,7 +38,7 @@ const fn program(name: &'static str, package: &'static str, uses: &'static [Use]
 }
 
 /// All of them.
-const PROGRAMS: [Program; 9] = [
+const PROGRAMS: [Program; 10] = [
     program("mosquitto", "mosquitto", &[Use::Demo, Use::Test]),
     program(
         "mosquitto_sub",
@@ -53,6 +53,7 @@ const PROGRAMS: [Program; 9] = [
     program("ejabberdctl", "ejabberd", &[Use::Test]),
     program("rabbitmqctl", "rabbitmq-server", &[Use::Test]),
     program("erl", "erlang-base", &[Use::Test]),
+    program("redis-server", "redis-server", &[Use::Test]),
     program("ip", "iproute2", &[Use::Test, Use::Bench]),
     program("haproxy", "haproxy", &[Use::Bench]),
     Program {

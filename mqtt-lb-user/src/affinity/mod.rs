@@ -24,7 +24,7 @@ pub use balance::{Balancer, Policy};
 pub use fields::Fields;
 pub use key::Key;
 pub use route::Affinity;
-pub use table::{Batch, Cursor, Former, Moment, Room, Row, Share, StickTable};
+pub use table::{Batch, Cursor, Former, Moment, Room, Row, Said, Share, StickTable};
 
 /// A backend's number: stable per pool and name for the life of the process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -13,7 +13,7 @@ use super::error::{ConfigError, Problems};
 use super::section::{Place, Section};
 use super::syntax::explain;
 use super::value::{address, integer, or_off, socket_path};
-use super::{Config, Ids, Limits, Listener, Log, PathKind, Pool, Sockmap, Splice, Timeouts};
+use super::{Config, Ids, Limits, Listener, Log, PathKind, Pool, Share, Sockmap, Splice, Timeouts};
 
 /// Bytes of a configuration file at most; a device or a wrong file is refused.
 const MAX_FILE: u64 = 16 << 20;
@@ -86,6 +86,7 @@ fn read(mut root: Section<'_>, problems: &Problems) -> Config {
         sockmap: root
             .section("sockmap")
             .map_or(default.sockmap, Sockmap::read),
+        share: root.section("share").and_then(Share::read),
         listeners: default.listeners,
         pools: default.pools,
     };
@@ -103,6 +104,11 @@ fn read(mut root: Section<'_>, problems: &Problems) -> Config {
         check("pool", &name, problems);
         let name = *name.get_ref();
         let pool = Pool::read(section, name, &mut addresses);
+        if pool.shared && !root.has("share") {
+            root.missing(&format!(
+                "pool.{name}.stick.shared needs a Redis server: add [share] with redis"
+            ));
+        }
         config.pools.insert(name.to_owned(), pool);
     }
     config.http = match root.section("http") {

@@ -24,6 +24,7 @@ mod queue;
 mod rebalance;
 mod route;
 mod section;
+mod share;
 mod snapshot;
 mod splice;
 mod stick;
@@ -54,6 +55,7 @@ pub use pool::{Balance, EmptyClientId, Pool, ProxyProtocol};
 pub use queue::Queue;
 pub use rebalance::Rebalance;
 pub use route::Route;
+pub use share::{Redis, Share};
 pub use snapshot::Snapshot;
 pub use splice::{Attach, Splice, parse_pin};
 pub use stick::Stick;
@@ -90,6 +92,8 @@ pub struct Config {
     pub splice: Splice,
     /// Settings of the sockmap path.
     pub sockmap: Sockmap,
+    /// How stick tables are shared between balancers; `None` when they are not.
+    pub share: Option<Share>,
     /// Listeners by name.
     pub listeners: BTreeMap<String, Listener>,
     /// Pools by name.
@@ -110,6 +114,7 @@ impl Default for Config {
             ids: Ids::default(),
             splice: Splice::default(),
             sockmap: Sockmap::default(),
+            share: None,
             listeners: BTreeMap::new(),
             pools: BTreeMap::new(),
         }

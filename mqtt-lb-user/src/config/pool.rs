@@ -15,7 +15,7 @@ use super::rebalance::Rebalance;
 use super::section::{Place, Section};
 use super::snapshot::Snapshot;
 use super::stick::Stick;
-use super::value::{Read, choice, duration, expected, integer, or_off};
+use super::value::{Read, boolean, choice, duration, expected, integer, or_off};
 
 /// Codes of a CONNACK that another node may not give: Server unavailable (MQTT 3.1.1
 /// §3.2.2.3), Server unavailable, Server busy, Quota exceeded, Use another server and
@@ -37,6 +37,8 @@ pub struct Pool {
     pub queue: Option<Queue>,
     /// The stick table; `None` when the pool has none.
     pub stick: Option<Stick>,
+    /// The stick table is shared with other balancers ([`super::Share`]).
+    pub shared: bool,
     /// What a client is known by.
     pub key: KeySpec,
     /// Where the stick table is kept for the next process.
@@ -107,6 +109,7 @@ impl Default for Pool {
             slow_start: Duration::ZERO,
             queue: None,
             stick: None,
+            shared: false,
             key: KeySpec::default(),
             snapshot: Snapshot::default(),
             rebalance: None,
@@ -155,6 +158,7 @@ impl Pool {
             queue: section.section("queue").map(Queue::read),
             key: section.section("key").map_or(default.key, KeySpec::read),
             stick: None,
+            shared: false,
             snapshot: Snapshot::default(),
             rebalance: section.section("rebalance").map(Rebalance::read),
             empty_client_id: section.or("empty_client_id", default.empty_client_id, choice),
@@ -171,6 +175,7 @@ impl Pool {
         if let Some(mut stick) = section.section("stick") {
             pool.stick = Some(Stick::read(&mut stick));
             pool.snapshot = Snapshot::read(&mut stick, name, addresses);
+            pool.shared = stick.or("shared", default.shared, boolean);
             stick.finish();
         }
         section.finish();

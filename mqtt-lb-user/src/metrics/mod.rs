@@ -3,6 +3,7 @@
 mod handles;
 mod ids;
 mod labels;
+mod share;
 mod snapshots;
 
 use std::fmt;
@@ -24,6 +25,7 @@ pub use labels::{
     PathReasonLabels, PoolLabels, QueueLabels, RefusedLabels, ResultLabels, RoutedLabels,
     StickyLabels,
 };
+pub use share::SharePoolMetrics;
 pub use snapshots::SnapshotMetrics;
 
 /// Bounds of `mqttlb_splice_handover_seconds`: around the tens of microseconds that it takes.
@@ -96,6 +98,19 @@ pub struct Metrics {
     pub sweep: Gauge<f64, AtomicU64>,
     /// `mqttlb_buffered_bytes`: bytes of clients and brokers held in userspace.
     pub buffered: Gauge,
+    /// `mqttlb_share_connected`: 1 while the Redis of `[share]` answers.
+    pub share_connected: Gauge,
+    /// `mqttlb_share_synced{pool}`: 1 when table and Redis have been reconciled since the
+    /// last connect.
+    pub share_synced: Family<PoolLabels, Gauge>,
+    /// `mqttlb_share_queue{pool}`: keys and clears that wait for Redis.
+    pub share_queue: Family<PoolLabels, Gauge>,
+    /// `mqttlb_share_dropped_total{pool}`: changes that did not fit into the queue.
+    pub share_dropped: Family<PoolLabels, Counter>,
+    /// `mqttlb_share_sent_total{pool}`: changes that Redis has taken.
+    pub share_sent: Family<PoolLabels, Counter>,
+    /// `mqttlb_share_received_total{pool,result}`: what Redis had to say, by what became of it.
+    pub share_received: Family<StickyLabels, Counter>,
     /// `mqttlb_config_reloads_total{result}`: configurations read again.
     pub reloads: Reloads,
     registry: Registry,
@@ -182,6 +197,24 @@ impl Metrics {
                 "Time the last look at all spliced flows took",
             ),
             buffered: add(r, "buffered_bytes", "Bytes of flows held in userspace"),
+            share_connected: add(r, "share_connected", "1 while the Redis of [share] answers"),
+            share_synced: add(
+                r,
+                "share_synced",
+                "1 when the stick table and Redis have been reconciled",
+            ),
+            share_queue: add(r, "share_queue", "Changes that wait for Redis"),
+            share_dropped: add(
+                r,
+                "share_dropped",
+                "Changes that did not fit into the queue for Redis",
+            ),
+            share_sent: add(r, "share_sent", "Changes that Redis has taken"),
+            share_received: add(
+                r,
+                "share_received",
+                "Changes read from Redis, by what became of them",
+            ),
             reloads: Reloads {
                 ok: reloads.get_or_create_owned(&ResultLabels { result: "ok" }),
                 refused: reloads.get_or_create_owned(&ResultLabels { result: "refused" }),

@@ -3,6 +3,7 @@
 mod listen;
 mod paths;
 mod reload;
+mod share;
 mod shutdown;
 mod workers;
 
@@ -96,6 +97,7 @@ async fn control(config: Config, source: Option<Origin>) -> anyhow::Result<()> {
     if let Some(server) = http {
         servers.spawn(server.serve(context.clone(), leaving));
     }
+    share::start(&shared, source.share()).await;
     let keeper = Keeper::start(pools)?;
     let workers = Workers::start(sockets, &shared, &closing)?;
     context.status.enter(Phase::Serving);

@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use sd_notify::NotifyState;
+use tokio::sync::watch;
 use tracing::{error, info, warn};
 
 use crate::backend::Pool;
-use crate::config::{Config, Origin};
+use crate::config::{Config, Origin, Share};
 use crate::datapath::sockmap::Sockmap;
 use crate::flow::Shared;
 use crate::persist;
@@ -15,6 +16,7 @@ use crate::persist;
 pub(super) struct Source {
     origin: Option<Origin>,
     started: Config,
+    share: watch::Sender<Option<Share>>,
 }
 
 impl Source {
@@ -23,7 +25,13 @@ impl Source {
         Self {
             origin,
             started: config.clone(),
+            share: watch::Sender::new(config.share.clone()),
         }
+    }
+
+    /// The `[share]` section, as it is after each reload.
+    pub(super) fn share(&self) -> watch::Receiver<Option<Share>> {
+        self.share.subscribe()
     }
 
     /// Reads the file again. A bad one changes nothing; live connections go on
@@ -51,6 +59,7 @@ impl Source {
                     .iter()
                     .filter(new)
                     .for_each(|pool| persist::load(pool));
+                self.share.send_replace(config.share.clone());
                 if let Some(sockmap) = sockmap {
                     sockmap.backends(&super::paths::addresses(&config));
                 }

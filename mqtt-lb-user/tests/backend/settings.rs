@@ -57,6 +57,7 @@ pub fn config(pools: &[(&str, Pool)]) -> Config {
         },
         ids: Default::default(),
         splice: Default::default(),
+        share: None,
         sockmap: Sockmap {
             policy: SockmapPolicy::Auto,
             limit: 1,

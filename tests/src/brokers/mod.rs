@@ -5,4 +5,5 @@ pub mod erlang;
 pub mod fake;
 pub mod mosquitto;
 pub mod rabbitmq;
+pub mod redis;
 pub mod session;

@@ -58,14 +58,21 @@ fn set(pool: &Pool, key: &[u8], backend: &str) -> Result<Answer, String> {
 fn clear(pool: &Pool, which: &Entries) -> Result<Answer, String> {
     let now = Instant::now();
     let removed = match which {
-        Entries::All => with_table(pool, StickTable::clear)?.len(),
+        Entries::All => with_table(pool, |table| {
+            table.tell(now);
+            table.clear()
+        })?
+        .len(),
         Entries::Key(key) => {
             let removed = with_table(pool, |table| table.remove(now, key))?;
             removed.map(|_| 1).ok_or_else(|| no_key(pool, key))?
         }
         Entries::Backend(name) => {
             let backend = find_backend(pool, name)?;
-            with_table(pool, |table| table.clear_backend(backend.id))?
+            with_table(pool, |table| {
+                table.tell(now);
+                table.clear_backend(backend.id)
+            })?
         }
     };
     let noun = if removed == 1 { "entry" } else { "entries" };

@@ -19,7 +19,9 @@ mod copy;
 mod owners;
 mod page;
 mod restore;
+mod shared;
 mod slab;
+mod versions;
 
 use std::time::{Duration, Instant};
 
@@ -27,10 +29,12 @@ pub use copy::{Batch, Entry, Moment};
 pub use owners::Share;
 pub use page::{Cursor, Row};
 pub use restore::{Former, Room};
+pub use shared::Said;
 use slab::{Slab, Slot};
 
 use super::{BackendId, Sticky};
 use crate::config::Stick;
+use crate::share::Outbox;
 
 /// Bytes of key per entry of the table's size, on average.
 const KEY_BYTES: usize = 256;
@@ -53,6 +57,8 @@ pub struct StickTable {
     /// Counts the changes that a reader of pages would not notice.
     epoch: u64,
     evictions: u64,
+    /// What the other balancers have to be told, while the table is shared.
+    outbox: Option<Outbox>,
 }
 
 impl StickTable {
@@ -67,6 +73,7 @@ impl StickTable {
             clock: START,
             epoch: 0,
             evictions: 0,
+            outbox: None,
         }
     }
 
@@ -122,6 +129,14 @@ impl StickTable {
     /// [`Sticky::None`]: the table is full and refuses new entries, the key is
     /// longer than any client id, or the entries name more than 65,535 backends.
     pub fn set(&mut self, now: Instant, key: &[u8], backend: BackendId) -> Sticky {
+        let before = self.store(now, key, backend);
+        if before != Sticky::None {
+            self.note_match(now, key, before != Sticky::Hit);
+        }
+        before
+    }
+
+    fn store(&mut self, now: Instant, key: &[u8], backend: BackendId) -> Sticky {
         let now = self.advance(now);
         if let Some((at, before)) = self.live(key, now) {
             self.slab.touch(at, now);
@@ -151,16 +166,21 @@ impl StickTable {
     /// Changes where a key's client belongs, without refreshing the entry, and
     /// says whether there is one.
     pub fn set_home(&mut self, now: Instant, key: &[u8], home: BackendId) -> bool {
-        let now = self.advance(now);
-        self.live(key, now)
-            .is_some_and(|(at, _)| self.slab.set_home(at, home))
+        let nanos = self.advance(now);
+        let live = self.live(key, nanos);
+        let found = live.is_some_and(|(at, _)| self.slab.set_home(at, home));
+        if found {
+            self.note_match(now, key, true);
+        }
+        found
     }
 
     /// Removes the entry of a key and returns its backend.
     pub fn remove(&mut self, now: Instant, key: &[u8]) -> Option<BackendId> {
-        let now = self.advance(now);
-        let (at, backend) = self.live(key, now)?;
+        let nanos = self.advance(now);
+        let (at, backend) = self.live(key, nanos)?;
         self.slab.remove(at);
+        self.note_removal(now, key);
         Some(backend)
     }
 
@@ -168,6 +188,7 @@ impl StickTable {
     /// table can be used meanwhile.
     pub fn clear(&mut self) -> Cleared {
         self.epoch += 1;
+        self.note_clear(None);
         Cleared(std::mem::replace(
             &mut self.slab,
             Slab::new(self.stick.size),
@@ -177,6 +198,7 @@ impl StickTable {
     /// Removes a backend's entries and returns how many there were; clients that
     /// belong there and are elsewhere belong where they are. O(entries).
     pub fn clear_backend(&mut self, backend: BackendId) -> usize {
+        self.note_clear(Some(backend));
         self.retain(|owner| owner != backend)
     }
 
@@ -316,6 +338,12 @@ impl StickTable {
         });
         let since = u64::try_from(since.as_nanos()).unwrap_or(u64::MAX);
         self.clock.max(START.saturating_add(since))
+    }
+
+    /// The latest time it was told.
+    fn latest(&self) -> Option<Instant> {
+        let since = Duration::from_nanos(self.clock.saturating_sub(START));
+        self.origin.map(|origin| origin + since)
     }
 }
 

@@ -9,7 +9,9 @@ use std::hash::{BuildHasher, RandomState};
 
 use super::chunks::Chunks;
 use super::owners::{Owners, Place, Share};
+use super::versions::Versions;
 use crate::affinity::BackendId;
+use crate::share::Version;
 
 /// Slot number of the sentinel; as a link, "nothing".
 const NIL: u32 = 0;
@@ -40,6 +42,7 @@ pub(super) struct Slab {
     slots: Chunks,
     buckets: Box<[u32]>,
     owners: Owners,
+    versions: Versions,
     free: u32,
     len: usize,
     key_bytes: usize,
@@ -66,6 +69,7 @@ impl Slab {
             slots,
             buckets: vec![NIL; buckets].into(),
             owners: Owners::default(),
+            versions: Versions::default(),
             free: NIL,
             len: 0,
             key_bytes: 0,
@@ -84,6 +88,7 @@ impl Slab {
 
     pub fn memory_bytes(&self) -> usize {
         self.slots.memory_bytes()
+            + self.versions.memory_bytes()
             + self.buckets.len() * size_of::<u32>()
             + self.key_bytes
             + self.len * KEY_OVERHEAD
@@ -104,6 +109,16 @@ impl Slab {
     /// Where its client belongs.
     pub fn home(&self, slot: &Slot) -> BackendId {
         self.owners.backend(slot.home)
+    }
+
+    /// What was last said of the entry to other balancers.
+    pub fn version(&self, at: u32) -> Version {
+        self.versions.get(at)
+    }
+
+    /// Remembers what was said of the entry.
+    pub fn set_version(&mut self, at: u32, version: Version) {
+        self.versions.set(at, version);
     }
 
     /// Entries by backend.
@@ -174,6 +189,7 @@ impl Slab {
             at
         };
         self.buckets[bucket] = at;
+        self.versions.forget(at);
         self.link_newest(at);
         true
     }

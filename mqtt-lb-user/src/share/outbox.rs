@@ -1,0 +1,369 @@
+//! What a stick table still has to tell the other balancers: bounded, each key once.
+//!
+//! The table writes here while it is locked for a client, so nothing here waits. Only keys are
+//! kept: what is said of one is looked up when it leaves, so that a client that comes back ten
+//! times while Redis is slow costs one message. What does not fit is dropped and counted; the
+//! next reconciliation finds changes in the table itself, but not removals, which therefore
+//! get as much room again.
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::version::{Clock, Version};
+use crate::affinity::BackendId;
+
+/// Bytes of key per place in the queue, on average.
+const KEY_BYTES: usize = 256;
+/// The longest key: any queue has room for one.
+const LONGEST_KEY: usize = 65_535;
+/// A match is told when the last telling is older than this part of the expire time.
+const REFRESHES: u32 = 10;
+
+/// Called when something is waiting.
+pub type Wake = Box<dyn Fn() + Send>;
+
+/// What waits for a key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum What {
+    /// Its entry, as it will be by then.
+    Entry,
+    /// Its removal.
+    Removal(Version),
+}
+
+/// Which entries a clear removed: those of a backend, or all.
+pub type Cleared = Option<BackendId>;
+
+/// The queue of one table, and the clock of its versions.
+pub struct Outbox {
+    clock: Clock,
+    limit: usize,
+    wake: Wake,
+    waiting: HashMap<Arc<[u8]>, What>,
+    order: VecDeque<Arc<[u8]>>,
+    key_bytes: usize,
+    /// Every clear known, own or another's; at most one for each backend.
+    clears: BTreeMap<Cleared, Version>,
+    /// Own ones not yet told.
+    unsaid: BTreeMap<Cleared, Version>,
+    dropped: u64,
+    overflowed: bool,
+}
+
+impl Outbox {
+    /// An empty queue with room for `limit` keys.
+    #[must_use]
+    pub fn new(clock: Clock, limit: usize, wake: Wake) -> Self {
+        Self {
+            clock,
+            limit,
+            wake,
+            waiting: HashMap::new(),
+            order: VecDeque::new(),
+            key_bytes: 0,
+            clears: BTreeMap::new(),
+            unsaid: BTreeMap::new(),
+            dropped: 0,
+            overflowed: false,
+        }
+    }
+
+    /// Another limit and another to wake; what waits goes on waiting.
+    pub fn configure(&mut self, limit: usize, wake: Wake) {
+        self.limit = limit;
+        self.wake = wake;
+    }
+
+    /// The clock of the versions.
+    pub fn clock(&mut self) -> &mut Clock {
+        &mut self.clock
+    }
+
+    /// A client was seen at its entry, which said so in version `said` and may have `changed`.
+    /// Answers the version the entry has from now on.
+    #[must_use]
+    pub fn matched(
+        &mut self,
+        now: Instant,
+        key: &[u8],
+        said: Version,
+        changed: bool,
+        expire: Duration,
+    ) -> Version {
+        let age = self.clock.millis(now).saturating_sub(said.millis());
+        if !changed && Duration::from_millis(age) < expire / REFRESHES {
+            return said;
+        }
+        self.push(key.into(), What::Entry);
+        self.clock.next(now)
+    }
+
+    /// The entry of a key was removed.
+    pub fn removed(&mut self, now: Instant, key: &[u8]) {
+        let version = self.clock.next(now);
+        self.push(key.into(), What::Removal(version));
+    }
+
+    /// All entries, or those of a backend, were removed.
+    pub fn cleared(&mut self, now: Instant, which: Cleared) {
+        let version = self.clock.next(now);
+        self.clears.insert(which, version);
+        self.unsaid.insert(which, version);
+        (self.wake)();
+    }
+
+    /// Takes note of a clear. True: it is news.
+    pub fn learn_clear(&mut self, which: Cleared, version: Version) -> bool {
+        let known = self.clears.entry(which).or_default();
+        let news = version > *known;
+        *known = version.max(*known);
+        news
+    }
+
+    /// Says those clears again that Redis, which has these, has lost.
+    pub fn say_again(&mut self, there: &BTreeMap<Cleared, Version>) {
+        for (which, version) in &self.clears {
+            if there.get(which).is_none_or(|there| there < version) {
+                self.unsaid.insert(*which, *version);
+            }
+        }
+    }
+
+    /// The newest removal known of all entries of a backend.
+    #[must_use]
+    pub fn clear_of(&self, backend: BackendId) -> Version {
+        let known = |which| self.clears.get(&which).copied().unwrap_or_default();
+        known(None).max(known(Some(backend)))
+    }
+
+    /// The newest removal known of a key or of all entries of its backend.
+    #[must_use]
+    pub fn removal(&self, key: &[u8], backend: BackendId) -> Version {
+        let own = match self.waiting.get(key) {
+            Some(What::Removal(version)) => *version,
+            _ => Version::NONE,
+        };
+        own.max(self.clear_of(backend))
+    }
+
+    /// Takes the clears not yet told.
+    pub fn take_clears(&mut self) -> BTreeMap<Cleared, Version> {
+        std::mem::take(&mut self.unsaid)
+    }
+
+    /// Takes at most `n` keys, those that have waited longest.
+    pub fn take(&mut self, n: usize) -> Vec<(Arc<[u8]>, What)> {
+        let mut taken = Vec::new();
+        while taken.len() < n {
+            let Some(key) = self.order.pop_front() else {
+                break;
+            };
+            self.key_bytes -= key.len();
+            if let Some(what) = self.waiting.remove(&key) {
+                taken.push((key, what));
+            }
+        }
+        taken
+    }
+
+    /// Puts removals and clears back that may not have arrived; a change is found again in the
+    /// table. What was said since is newer.
+    pub fn give_back(
+        &mut self,
+        removals: impl Iterator<Item = (Arc<[u8]>, Version)>,
+        clears: BTreeMap<Cleared, Version>,
+    ) {
+        for (key, version) in removals {
+            if !self.waiting.contains_key(&key) {
+                self.push(key, What::Removal(version));
+            }
+        }
+        for (which, version) in clears {
+            self.unsaid.entry(which).or_insert(version);
+        }
+    }
+
+    /// Keys and clears that wait.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.waiting.len() + self.unsaid.len()
+    }
+
+    /// Whether nothing waits.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Changes and removals dropped since the last call.
+    pub fn take_dropped(&mut self) -> u64 {
+        std::mem::take(&mut self.dropped)
+    }
+
+    /// Whether changes were dropped since the last call, so that only a reconciliation finds
+    /// them.
+    pub fn take_overflowed(&mut self) -> bool {
+        std::mem::take(&mut self.overflowed)
+    }
+
+    fn push(&mut self, key: Arc<[u8]>, what: What) {
+        if let Some(waiting) = self.waiting.get_mut(&key) {
+            *waiting = what;
+            return;
+        }
+        let halves = match what {
+            What::Entry => 1,
+            What::Removal(_) => 2,
+        };
+        let bytes = self.limit.saturating_mul(KEY_BYTES).max(LONGEST_KEY) * halves;
+        if self.waiting.len() >= self.limit * halves || self.key_bytes + key.len() > bytes {
+            self.dropped += 1;
+            self.overflowed |= what == What::Entry;
+            return;
+        }
+        self.key_bytes += key.len();
+        self.order.push_back(Arc::clone(&key));
+        self.waiting.insert(key, what);
+        (self.wake)();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+
+    use super::*;
+    use crate::share::Anchor;
+
+    const EXPIRE: Duration = Duration::from_secs(600);
+
+    fn outbox(start: Instant, limit: usize) -> Outbox {
+        let anchor = Anchor {
+            at: start,
+            unix_millis: 1_700_000_000_000,
+        };
+        Outbox::new(Clock::new(anchor, 1), limit, Box::new(|| ()))
+    }
+
+    fn keys(taken: &[(Arc<[u8]>, What)]) -> Vec<&[u8]> {
+        taken.iter().map(|(key, _)| &key[..]).collect()
+    }
+
+    #[test]
+    fn a_storm_of_one_client_is_one_message() {
+        let start = Instant::now();
+        let mut outbox = outbox(start, 10);
+        let mut version = outbox.matched(start, b"a", Version::NONE, true, EXPIRE);
+        for second in 0..600 {
+            let now = start + Duration::from_secs(second);
+            version = outbox.matched(now, b"a", version, false, EXPIRE);
+        }
+        assert_eq!(outbox.len(), 1);
+        assert_eq!(keys(&outbox.take(10)), [b"a"]);
+    }
+
+    #[test]
+    fn a_match_is_told_once_in_a_tenth_of_the_expire_time() {
+        let start = Instant::now();
+        let mut outbox = outbox(start, 10);
+        let mut version = outbox.matched(start, b"a", Version::NONE, false, EXPIRE);
+        let mut told = outbox.take(10).len();
+        for second in 0..600 {
+            let now = start + Duration::from_secs(second);
+            version = outbox.matched(now, b"a", version, false, EXPIRE);
+            told += outbox.take(10).len();
+        }
+        assert_eq!(told, 10);
+        let moved = outbox.matched(start, b"a", version, true, EXPIRE);
+        assert!(moved > version, "a move does not wait");
+        assert_eq!(outbox.len(), 1);
+    }
+
+    #[test]
+    fn a_full_queue_drops_changes_counts_them_and_still_takes_removals() {
+        let start = Instant::now();
+        let mut outbox = outbox(start, 2);
+        for key in [b"a", b"b", b"c"] {
+            let _ = outbox.matched(start, key, Version::NONE, true, EXPIRE);
+        }
+        assert_eq!(outbox.len(), 2);
+        assert_eq!(outbox.take_dropped(), 1);
+        assert!(outbox.take_overflowed());
+        for key in [b"c", b"d"] {
+            outbox.removed(start, key);
+        }
+        assert_eq!(outbox.take_dropped(), 0);
+        outbox.removed(start, b"e");
+        assert_eq!(outbox.take_dropped(), 1);
+        assert!(!outbox.take_overflowed());
+        assert_eq!(keys(&outbox.take(3)), [b"a", b"b", b"c"]);
+        assert_eq!(outbox.len(), 1);
+    }
+
+    #[test]
+    fn bytes_of_keys_are_bounded_too() {
+        let start = Instant::now();
+        let mut outbox = outbox(start, 1000);
+        for n in 0..1000_u32 {
+            let mut key = vec![0; 60_000];
+            key[..4].copy_from_slice(&n.to_ne_bytes());
+            let _ = outbox.matched(start, &key, Version::NONE, true, EXPIRE);
+        }
+        assert_eq!(outbox.len(), 1000 * KEY_BYTES / 60_000);
+    }
+
+    #[test]
+    fn the_last_word_on_a_key_is_said() {
+        let start = Instant::now();
+        let mut outbox = outbox(start, 10);
+        let _ = outbox.matched(start, b"a", Version::NONE, true, EXPIRE);
+        outbox.removed(start, b"a");
+        let removal = outbox.removal(b"a", BackendId(1));
+        assert!(removal > Version::NONE);
+        assert_eq!(outbox.take(1)[0].1, What::Removal(removal));
+        outbox.removed(start, b"b");
+        let _ = outbox.matched(start, b"b", Version::NONE, true, EXPIRE);
+        assert_eq!(outbox.take(1)[0].1, What::Entry);
+    }
+
+    #[test]
+    fn what_did_not_arrive_comes_back_unless_something_newer_waits() {
+        let start = Instant::now();
+        let mut outbox = outbox(start, 10);
+        for key in [b"a", b"b"] {
+            outbox.removed(start, key);
+        }
+        outbox.cleared(start, None);
+        let taken = outbox.take(10);
+        let clears = outbox.take_clears();
+        assert!(outbox.is_empty());
+        let _ = outbox.matched(start, b"b", Version::NONE, true, EXPIRE);
+        let removals = taken.into_iter().filter_map(|(key, what)| match what {
+            What::Removal(version) => Some((key, version)),
+            What::Entry => None,
+        });
+        outbox.give_back(removals, clears);
+        assert_eq!(outbox.len(), 3);
+        let again: Vec<_> = outbox.take(10).into_iter().map(|(_, what)| what).collect();
+        assert!(
+            matches!(again[..], [What::Entry, What::Removal(_)]),
+            "{again:?}"
+        );
+        assert_eq!(outbox.take_clears().len(), 1);
+    }
+
+    #[test]
+    fn it_wakes_who_empties_it() {
+        let woken = Arc::new(AtomicUsize::new(0));
+        let start = Instant::now();
+        let mut outbox = outbox(start, 10);
+        let count = woken.clone();
+        outbox.wake = Box::new(move || {
+            count.fetch_add(1, Relaxed);
+        });
+        outbox.removed(start, b"a");
+        outbox.cleared(start, Some(BackendId(1)));
+        assert_eq!(woken.load(Relaxed), 2);
+    }
+}
