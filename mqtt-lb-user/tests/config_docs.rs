@@ -198,5 +198,5 @@ fn the_ranges_are_those_of_the_code() {
             checked += 1;
         }
     }
-    assert_eq!(checked, 38, "ranges on the page");
+    assert_eq!(checked, 41, "ranges on the page");
 }

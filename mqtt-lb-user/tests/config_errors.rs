@@ -52,6 +52,10 @@ const MISTAKES: &[(&str, &str, &str)] = &[
     ("\"127.0.0.1:9180\"", "9180", "f:8:10: http.listen: expected an address such as \"10.0.0.1:1883\", found a whole number"),
     ("[log]\nlevel = \"info\"", "log = \"info\"\n", "f:3:7: log: expected a section, found a string"),
     ("[pool.x.health]\ntimeout = \"1s\"", "[[pool.x.health]]\ntype = \"off\"", "f:22:1: pool.x.health: expected a section, found a list"),
+    // What another section has to have, and what Redis is not reached by.
+    ("size = \"100k\"", "shared = true", "f:1:1: pool.x.stick.shared needs a Redis server: add [share] with redis"),
+    ("[sockmap]\n", "[share]\n[sockmap]\n", "f:13:1: share: redis is missing: add redis = \"redis://10.0.0.9:6379/0\""),
+    ("[sockmap]\n", "[share]\nredis = \"rediss://h\"\n[sockmap]\n", "f:14:9: share.redis: TLS to Redis is not supported: write redis://, and use a network of your own or a tunnel such as stunnel"),
     // Values that are none.
     ("workers = 2", "workers = 0", "f:1:11: workers: 0 is out of range: allowed is 1 to 1024"),
     ("workers = 2", "workers = -2", "f:1:11: workers: -2 is out of range: allowed is 1 to 1024"),

@@ -245,6 +245,13 @@ impl<'a> Lb<'a> {
         self.dir.path().join("admin.sock")
     }
 
+    /// Waits for a line of the log.
+    pub fn wait_log(&self, within: Duration, good: impl Fn(&str) -> bool) {
+        wait::for_true("the log should have the line", within, || {
+            self.log().lines().any(&good)
+        });
+    }
+
     /// The session and event log so far, of all its lives.
     pub fn log(&self) -> String {
         self.past.concat() + &self.process.log()

@@ -45,26 +45,33 @@ impl Solo {
 
     /// Connects a client through the balancer.
     pub fn client(&self, id: &str) -> io::Result<Client> {
-        Client::connect(self.ns.connect(FRONT)?, &Connect::new(id))
+        client(&self.ns, id)
     }
 
     /// Connects a client, checks that it is served, and says which broker
     /// (counted from 1) has it now.
     pub fn place(&self, id: &str) -> (Client, usize) {
-        let before: Vec<usize> = self.brokers.iter().map(|b| b.visits(id)).collect();
-        let mut client = self
-            .client(id)
-            .unwrap_or_else(|e| panic!("client {id}: {e}"));
-        client
-            .ping()
-            .unwrap_or_else(|e| panic!("client {id}: ping: {e}"));
-        let now = self.brokers.iter().map(|b| b.visits(id));
-        let places: Vec<usize> = (1..)
-            .zip(now.zip(before))
-            .filter(|(_, (a, b))| a > b)
-            .map(|(n, _)| n)
-            .collect();
-        assert_eq!(places.len(), 1, "client {id} came to brokers {places:?}");
-        (client, places[0])
+        place(&self.ns, &self.brokers, id)
     }
+}
+
+fn client(ns: &Netns, id: &str) -> io::Result<Client> {
+    Client::connect(ns.connect(FRONT)?, &Connect::new(id))
+}
+
+/// [`Solo::place`] among brokers that come and go.
+pub fn place(ns: &Netns, brokers: &[FakeBroker], id: &str) -> (Client, usize) {
+    let before: Vec<usize> = brokers.iter().map(|b| b.visits(id)).collect();
+    let mut client = client(ns, id).unwrap_or_else(|e| panic!("client {id}: {e}"));
+    client
+        .ping()
+        .unwrap_or_else(|e| panic!("client {id}: ping: {e}"));
+    let now = brokers.iter().map(|b| b.visits(id));
+    let places: Vec<usize> = (1..)
+        .zip(now.zip(before))
+        .filter(|(_, (a, b))| a > b)
+        .map(|(n, _)| n)
+        .collect();
+    assert_eq!(places.len(), 1, "client {id} came to brokers {places:?}");
+    (client, places[0])
 }

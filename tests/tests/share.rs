@@ -259,6 +259,48 @@ fn a_reload_shares_and_stops_sharing() {
 }
 
 #[test]
+fn a_large_table_is_read_while_clients_are_served() {
+    const ENTRIES: usize = 100_000;
+    if !met(NEEDS) {
+        return;
+    }
+    let solo = Solo::new(2);
+    let redis = Redis::start(&solo.ns, REDIS);
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    let version = now.expect("after 1970").as_millis() << 20;
+    let script = "for i = 1, tonumber(ARGV[2]) do redis.call('SET', 'mqtt-lb/entry/brokers/big-' \
+                  .. i, ARGV[1], 'PX', 600000) end return 'OK'";
+    let value = format!("{version:020} b1 b1");
+    let filled = redis.ask(&["EVAL", script, "0", &value, &ENTRIES.to_string()]);
+    assert_eq!(filled, "OK");
+    let pool = format!(
+        "balance = \"roundrobin\"\n[pool.brokers.stick]\nsize = \"1M\"\nshared = true\n{NO_CHECKS}"
+    );
+    let share = format!("[share]\nredis = \"{}\"\nwait = \"0s\"\n", redis.url());
+    let start = Instant::now();
+    let lb = Lb::start(
+        &solo.ns,
+        DataPath::Copy,
+        &(config(FRONT, &pool, &solo.backends()) + &share),
+    );
+    let meanwhile = rounds(&solo, "meanwhile", 50);
+    lb.wait_metric("mqttlb_share_synced", &[], 6 * SOON, |synced| synced == 1.0);
+    let took = start.elapsed();
+    let entries = lb.metrics().gauge("mqttlb_stick_table_entries", &[]);
+    say(&format!(
+        "{ENTRIES} entries reconciled {took:?} after the start; longest CONNECT to PINGRESP of 50 \
+         meanwhile {meanwhile:?}"
+    ));
+    assert!(entries >= ENTRIES as f64, "{entries} entries");
+    assert!(
+        meanwhile < Duration::from_secs(2),
+        "a client has waited {meanwhile:?}"
+    );
+    assert_eq!(visit(&solo, FRONT, "big-77777"), 0, "the entry says b1");
+    assert_eq!(visit(&solo, FRONT, "big-77778"), 0, "the entry says b1");
+}
+
+#[test]
 fn without_redis_the_hash_answers_alike_on_two_balancers() {
     if !met(&[Need::Root, Need::Program("ip")]) {
         return;

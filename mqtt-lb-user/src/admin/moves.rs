@@ -89,7 +89,7 @@ impl Collector for Moving {
 fn counts(encoder: &mut DescriptorEncoder<'_>, moves: &[(String, Moves)]) -> fmt::Result {
     let mut family = encoder.encode_descriptor(
         "mqttlb_rebalance_moves",
-        "Ids brought home or over, and idle connections closed for it.",
+        "Ids brought home or over; closed: those whose connections were closed for it.",
         None,
         MetricType::Counter,
     )?;

@@ -56,6 +56,13 @@ impl Affinity {
         }
     }
 
+    /// The connection of an id that was to be closed stays.
+    pub fn spares(&mut self, key: &[u8]) {
+        if let Some(planner) = &mut self.planner {
+            planner.spares(key);
+        }
+    }
+
     /// What has been moved, and how uneven the table is.
     #[must_use]
     pub fn moves(&self, now: Instant, candidates: &[Candidate]) -> Option<(Account, f64)> {

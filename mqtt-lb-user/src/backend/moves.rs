@@ -5,7 +5,8 @@ use std::time::{Duration, Instant};
 
 use super::Pool;
 use crate::affinity::rebalance::{Account, Closing};
-use crate::affinity::{Affinity, Candidate, Share};
+use crate::affinity::{Affinity, Candidate, Key, Share};
+use crate::config::KeyField;
 
 /// Ids looked at while the pool is locked: nobody waits longer for a route.
 const STEP: usize = 64;
@@ -20,21 +21,28 @@ pub struct Moves {
 
 impl Pool {
     /// Follows the backends, also while nobody connects. How long a connection has to be
-    /// silent to be closed for the sake of a move; `None`: none is to be closed now.
+    /// silent to be closed for the sake of a move; `None`: none is to be closed now, or of
+    /// none is known which id it has, as clients are not known by their ids here.
     pub fn follow(&self, now: Instant) -> Option<Duration> {
-        self.ask(now, |affinity, candidates| {
+        let by_id = self.settings().key.from == KeyField::ClientId;
+        let idle = self.ask(now, |affinity, candidates| {
             affinity.observe(now, candidates);
             affinity.closes_idle(now, candidates)
-        })
+        });
+        idle.filter(|_| by_id)
     }
 
     /// Those of `flows` whose ids are to move.
     pub fn moving<T>(&self, now: Instant, mut flows: Vec<T>, id: impl Fn(&T) -> &[u8]) -> Vec<T> {
+        let settings = self.settings();
         let mut moving = Vec::new();
         while !flows.is_empty() {
             let some = flows.split_off(flows.len().saturating_sub(STEP));
             self.ask(now, |affinity, candidates| {
-                let due = |flow: &T| affinity.should_move(now, id(flow), candidates);
+                let due = |flow: &T| {
+                    Key::of_client_id(&settings.key, id(flow))
+                        .is_some_and(|key| affinity.should_move(now, &key, candidates))
+                };
                 moving.extend(some.into_iter().filter(due));
             });
         }
@@ -43,9 +51,19 @@ impl Pool {
 
     /// Whether the connection of an id is to be closed now; then it moves when it is back.
     pub fn closes(&self, now: Instant, id: &[u8]) -> Closing {
+        let Some(key) = Key::of_client_id(&self.settings().key, id) else {
+            return Closing::Never;
+        };
         self.ask(now, |affinity, candidates| {
-            affinity.closes(now, id, candidates)
+            affinity.closes(now, &key, candidates)
         })
+    }
+
+    /// The connection of an id that was to be closed stays: it was not idle after all.
+    pub fn spares(&self, id: &[u8]) {
+        if let Some(key) = Key::of_client_id(&self.settings().key, id) {
+            self.affinity().spares(&key);
+        }
     }
 
     /// What has been moved; `None` when the pool moves nobody.

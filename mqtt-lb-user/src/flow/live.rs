@@ -108,9 +108,7 @@ impl LiveFlow {
         for (counter, bytes) in self.bytes.iter().zip(bytes) {
             counter.store(bytes, Relaxed);
         }
-        let age = self.accepted.elapsed().as_millis();
-        self.last_ms
-            .store(u64::try_from(age).unwrap_or(u64::MAX), Relaxed);
+        self.seen(self.accepted.elapsed());
     }
 
     /// Ends the flow: both sides are reset.
@@ -135,12 +133,20 @@ impl LiveFlow {
     /// `silence` is the time since their last byte.
     pub(super) fn is_spared(&self, end: End, silence: Option<Duration>) -> bool {
         let idle = Duration::from_millis(self.idle_ms.load(Relaxed));
-        let spared = end == End::Rebalanced && silence.is_some_and(|silence| silence < idle);
-        spared
-            && self
-                .verdict
-                .compare_exchange(3, 0, Relaxed, Relaxed)
-                .is_ok()
+        let Some(silence) = silence.filter(|silence| end == End::Rebalanced && *silence < idle)
+        else {
+            return false;
+        };
+        self.seen(self.accepted.elapsed().saturating_sub(silence));
+        self.verdict
+            .compare_exchange(3, 0, Relaxed, Relaxed)
+            .is_ok()
+    }
+
+    /// Bytes were seen at this age.
+    fn seen(&self, age: Duration) {
+        let age = u64::try_from(age.as_millis()).unwrap_or(u64::MAX);
+        self.last_ms.store(age, Relaxed);
     }
 
     /// Waits until somebody ends it.

@@ -23,7 +23,7 @@ use super::shared::Shared;
 use super::sniff::Rest;
 use super::visitor::Visitor;
 use super::watch::Watched;
-use crate::backend::Lease;
+use crate::backend::{Lease, Pool};
 use crate::config::{Config, PathKind};
 use crate::datapath::copy::{Exit, Outcome, Pump, Settings};
 use crate::datapath::tcp;
@@ -93,7 +93,7 @@ pub(super) async fn relay(
     );
     let entered = shared.live.enter(live);
     let pool = shared.pools.get(&backend.pool);
-    let nameless = pool.filter(|_| routed.client_id.is_empty());
+    let nameless = pool.clone().filter(|_| routed.client_id.is_empty());
     let nameless = nameless.map(|pool| Nameless {
         pool,
         backend: backend.clone(),
@@ -115,6 +115,7 @@ pub(super) async fn relay(
         },
         stop: shared.stop.clone(),
         live: entered.flow.clone(),
+        pool,
     };
     flow.dirs.up.read = routed.sniffed;
     flow.dirs.up.written = written;
@@ -155,6 +156,7 @@ struct Flow {
     settings: Settings,
     stop: watch::Receiver<bool>,
     live: Arc<LiveFlow>,
+    pool: Option<Arc<Pool>>,
 }
 
 impl Flow {
@@ -197,7 +199,7 @@ impl Flow {
                     let back = tokio::select! {
                         reason = poll_fn(|cx| path.poll_return(cx)) => Ok(reason),
                         _ = self.stop.wait_for(|stop| *stop) => Err(End::Shutdown),
-                        end = condemned(&self.live, &ends.client) => Err(end),
+                        end = condemned(&self.live, self.pool.as_deref(), &ends.client) => Err(end),
                     };
                     path.leave(&ends, &mut self.dirs);
                     let reason = match back {
@@ -306,11 +308,14 @@ impl Flow {
 
 /// Waits until somebody ends a flow whose bytes only the kernel sees: whether it is idle,
 /// its client's socket knows.
-async fn condemned(live: &LiveFlow, client: &impl AsFd) -> End {
+async fn condemned(live: &LiveFlow, pool: Option<&Pool>, client: &impl AsFd) -> End {
     loop {
         let end = live.condemned().await;
         if !live.is_spared(end, tcp::silence(client).ok()) {
             return end;
+        }
+        if let Some(pool) = pool {
+            pool.spares(live.name());
         }
     }
 }

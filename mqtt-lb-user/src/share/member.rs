@@ -7,7 +7,8 @@ use tracing::info;
 
 use super::Names;
 use super::redis::Keys;
-use super::replica::{Answer, Replica, Request};
+use super::replica::Replica;
+use super::request::{Answer, Request};
 use super::version::Anchor;
 use crate::affinity::StickTable;
 use crate::backend::Pool;

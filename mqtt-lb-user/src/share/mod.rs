@@ -3,7 +3,7 @@
 //! A client is always routed by the table in this process; Redis is told afterwards, and what
 //! others say comes in between. So a slow or dead Redis delays nobody.
 //!
-//! [`version`], [`record`], [`outbox`], [`replica`] decide and know no sockets; the table
+//! [`version`], [`record`], [`outbox`], [`request`], [`replica`] decide and know no sockets; the table
 //! keeps the [`Outbox`] and writes to it whatever changes it. [`redis`] and [`task`] do the
 //! talking. `docs/sharing.md` tells what is kept in Redis.
 
@@ -14,6 +14,7 @@ pub mod outbox;
 pub mod record;
 mod redis;
 pub mod replica;
+pub mod request;
 mod tally;
 mod task;
 pub mod version;

@@ -10,7 +10,8 @@ use redis::{
 };
 
 use super::inbox::Letterbox;
-use super::replica::{Answer, Push, Request, STEP};
+use super::replica::STEP;
+use super::request::{Answer, Push, Request};
 use super::version::Version;
 use crate::config;
 

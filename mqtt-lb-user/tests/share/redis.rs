@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use mqtt_lb_user::share::Version;
 use mqtt_lb_user::share::record::{Message, Record};
-use mqtt_lb_user::share::replica::{Answer, Request};
+use mqtt_lb_user::share::request::{Answer, Request};
 
 /// Keys in one answer to SCAN.
 const SCANNED: usize = 3;

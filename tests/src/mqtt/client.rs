@@ -5,7 +5,7 @@ use std::io::{self, Read, Write};
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
-use super::packet::{Connect, V5, frame, packet, string};
+use super::packet::{Connect, V5, assigned_id, frame, packet, string};
 
 /// A packet received.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,6 +25,8 @@ pub struct Client {
     next_id: u16,
     /// Whether the broker had a session for this client.
     pub session_present: bool,
+    /// The id the broker has given it.
+    pub assigned_id: Option<String>,
 }
 
 impl Client {
@@ -38,10 +40,14 @@ impl Client {
             level,
             next_id: 0,
             session_present: false,
+            assigned_id: None,
         };
         client.stream.write_all(&connect.encode())?;
         let connack = client.expect(0x20, Duration::from_secs(20))?;
         client.session_present = connack.body[0] & 1 == 1;
+        if level == V5 {
+            client.assigned_id = assigned_id(&connack.body);
+        }
         match connack.body[1] {
             0 => Ok(client),
             code => Err(other(format!("CONNACK refuses with code {code}"))),

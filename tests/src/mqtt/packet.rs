@@ -16,8 +16,14 @@ pub struct Connect<'a> {
     pub clean: bool,
     /// Keepalive in seconds.
     pub keepalive: u16,
+    /// Seconds that the session outlives its connection (5.0).
+    pub expiry: Option<u32>,
     /// User name and password.
     pub login: Option<(&'a str, &'a [u8])>,
+    /// Topic and payload of the will.
+    pub will: Option<(&'a str, &'a [u8])>,
+    /// User properties, of 5.0 only.
+    pub properties: &'a [(String, String)],
 }
 
 impl<'a> Connect<'a> {
@@ -28,7 +34,10 @@ impl<'a> Connect<'a> {
             level: V311,
             clean: true,
             keepalive: 60,
+            expiry: None,
             login: None,
+            will: None,
+            properties: &[],
         }
     }
 
@@ -38,12 +47,33 @@ impl<'a> Connect<'a> {
         if self.login.is_some() {
             flags |= 0xc0;
         }
+        if self.will.is_some() {
+            flags |= 0x04;
+        }
         let mut body = vec![0, 4, b'M', b'Q', b'T', b'T', self.level, flags];
         body.extend(self.keepalive.to_be_bytes());
         if self.level == V5 {
-            body.push(0);
+            let mut properties = Vec::new();
+            for (name, value) in self.properties {
+                properties.push(0x26);
+                string(&mut properties, name.as_bytes());
+                string(&mut properties, value.as_bytes());
+            }
+            length(&mut body, properties.len());
+            body.extend(properties);
+            let expiry = self.expiry.map(u32::to_be_bytes);
+            let property = expiry.map(|expiry| [&[0x11][..], &expiry].concat());
+            let properties = property.unwrap_or_default();
+            body.push(properties.len() as u8);
         }
         string(&mut body, self.client_id.as_bytes());
+        if let Some((topic, payload)) = self.will {
+            if self.level == V5 {
+                body.push(0);
+            }
+            string(&mut body, topic.as_bytes());
+            string(&mut body, payload);
+        }
         if let Some((user, password)) = self.login {
             string(&mut body, user.as_bytes());
             string(&mut body, password);
@@ -94,6 +124,27 @@ pub fn connack(level: u8) -> &'static [u8] {
     }
 }
 
+/// The id that the body of a CONNACK of MQTT 5.0 gives the client (property 18).
+pub(super) fn assigned_id(connack: &[u8]) -> Option<String> {
+    let mut properties = &connack[3..];
+    while let [kind, rest @ ..] = properties {
+        let word = |at: usize| usize::from(u16::from_be_bytes([rest[at], rest[at + 1]]));
+        let length = match kind {
+            0x11 | 0x27 => 4,
+            0x13 | 0x21 | 0x22 => 2,
+            0x24 | 0x25 | 0x28..=0x2a => 1,
+            0x12 | 0x15 | 0x16 | 0x1a | 0x1c | 0x1f => 2 + word(0),
+            0x26 => 4 + word(0) + word(2 + word(0)),
+            other => panic!("unknown property {other:#04x}: {connack:02x?}"),
+        };
+        if *kind == 0x12 {
+            return Some(String::from_utf8_lossy(&rest[2..length]).into_owned());
+        }
+        properties = &rest[length..];
+    }
+    None
+}
+
 /// The CONNECT in front of `bytes`, once complete. Only for what this harness
 /// and its brokers' clients send (levels 4 and 5, short properties).
 pub fn connect_in(bytes: &[u8]) -> Option<Seen> {
@@ -123,7 +174,13 @@ pub fn connect_in(bytes: &[u8]) -> Option<Seen> {
 /// A packet: its first byte, the remaining length, its body.
 pub(crate) fn packet(head: u8, body: &[u8]) -> Vec<u8> {
     let mut out = vec![head];
-    let mut left = body.len();
+    length(&mut out, body.len());
+    out.extend(body);
+    out
+}
+
+/// Appends a variable byte integer.
+fn length(out: &mut Vec<u8>, mut left: usize) {
     loop {
         let more = left > 0x7f;
         out.push((left & 0x7f) as u8 | u8::from(more) << 7);
@@ -132,8 +189,6 @@ pub(crate) fn packet(head: u8, body: &[u8]) -> Vec<u8> {
             break;
         }
     }
-    out.extend(body);
-    out
 }
 
 /// Appends a length-prefixed string.

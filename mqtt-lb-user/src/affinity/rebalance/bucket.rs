@@ -47,6 +47,11 @@ impl Bucket {
         self.spend(self.most() / 2.0)
     }
 
+    /// Puts a token back.
+    pub fn give_back(&mut self) {
+        self.tokens = (self.tokens + 1.0).min(self.most());
+    }
+
     fn spend(&mut self, keep: f64) -> bool {
         let enough = self.tokens >= keep + 1.0;
         if enough {

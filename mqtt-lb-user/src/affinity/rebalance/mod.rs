@@ -71,7 +71,7 @@ pub struct Account {
     pub home: u64,
     /// Ids that went over.
     pub over: u64,
-    /// Connections closed so that their ids move.
+    /// How many of both because their connections were closed for it.
     pub closed: u64,
     /// Ids that the last event may still move over.
     pub budget: usize,
@@ -157,7 +157,7 @@ impl Planner {
         }
         let wanted = self.wanted(view, id)?;
         let token = self.plans.has_room(view.now) && self.bucket.take(view.now);
-        token.then(|| self.plan(view, id, wanted))
+        token.then(|| self.plan(view, id, wanted, false))
     }
 
     /// Whether the connection of an id is to be closed now, so that it moves.
@@ -171,15 +171,23 @@ impl Planner {
         if !self.plans.has_room(view.now) || !self.bucket.take_spare(view.now) {
             return Closing::Later;
         }
-        self.plan(view, id, wanted);
-        self.closed += 1;
+        self.plan(view, id, wanted, true);
         Closing::Now
+    }
+
+    /// A connection that [`Planner::closes`] let go stays after all.
+    pub fn spares(&mut self, key: &[u8]) {
+        if let Some(plan) = self.plans.take(key) {
+            self.give_back(plan.planned.kind);
+            self.bucket.give_back();
+        }
     }
 
     /// A client has been taken by `chosen`; the kind of the move that was planned for it
     /// and has come true.
     pub fn settles(&mut self, key: &[u8], chosen: BackendId) -> Option<Kind> {
-        let Move { kind, to } = self.plans.take(key)?.planned;
+        let plan = self.plans.take(key)?;
+        let Move { kind, to } = plan.planned;
         if to != chosen {
             self.give_back(kind);
             return None;
@@ -188,6 +196,7 @@ impl Planner {
             Kind::Home => self.home += 1,
             Kind::Over => self.over += 1,
         }
+        self.closed += u64::from(plan.closing);
         Some(kind)
     }
 
@@ -232,9 +241,15 @@ impl Planner {
         shares::relief(&shares, from).filter(|to| self.takes(view, *to))
     }
 
-    fn plan(&mut self, view: View<'_>, id: Known<'_>, planned: Move) -> Move {
+    fn plan(&mut self, view: View<'_>, id: Known<'_>, planned: Move, closing: bool) -> Move {
         self.budget -= usize::from(planned.kind == Kind::Over);
-        self.plans.add(view.now, id.key, planned, id.home);
+        let home = id.home;
+        let plan = Plan {
+            planned,
+            home,
+            closing,
+        };
+        self.plans.add(view.now, id.key, plan);
         planned
     }
 

@@ -22,7 +22,8 @@ pub(super) struct Plan {
     pub planned: Move,
     /// The id's home before.
     pub home: BackendId,
-    at: Instant,
+    /// Its connection is closed for it.
+    pub closing: bool,
 }
 
 /// Plans by key.
@@ -32,7 +33,7 @@ pub(super) struct Plan {
 #[derive(Debug, Default)]
 pub(super) struct Plans {
     hasher: RandomState,
-    plans: HashMap<u64, Plan>,
+    plans: HashMap<u64, (Plan, Instant)>,
     /// In the order of their time; some may be gone or planned anew.
     order: VecDeque<(Instant, u64)>,
     /// Ids that backends will have as their home, more or fewer than now.
@@ -43,7 +44,8 @@ impl Plans {
     /// The plan for a key.
     pub fn get(&self, now: Instant, key: &[u8]) -> Option<Plan> {
         let plan = self.plans.get(&self.hasher.hash_one(key)).copied();
-        plan.filter(|plan| !is_over(now, plan.at))
+        plan.filter(|(_, at)| !is_over(now, *at))
+            .map(|(plan, _)| plan)
     }
 
     /// Whether there is room for one more.
@@ -53,13 +55,12 @@ impl Plans {
     }
 
     /// Adds a plan for a key, in the place of one that is over.
-    pub fn add(&mut self, now: Instant, key: &[u8], planned: Move, home: BackendId) {
+    pub fn add(&mut self, now: Instant, key: &[u8], plan: Plan) {
         let hash = self.hasher.hash_one(key);
         self.remove(hash);
         self.order.push_back((now, hash));
-        let at = now;
-        self.shift(planned, home, 1);
-        self.plans.insert(hash, Plan { planned, home, at });
+        self.shift(plan.planned, plan.home, 1);
+        self.plans.insert(hash, (plan, now));
     }
 
     /// Takes the plan for a key out.
@@ -78,14 +79,14 @@ impl Plans {
                 return;
             }
             self.order.pop_front();
-            if self.plans.get(&hash).is_some_and(|plan| plan.at == at) {
+            if self.plans.get(&hash).is_some_and(|(_, since)| *since == at) {
                 self.remove(hash);
             }
         }
     }
 
     fn remove(&mut self, hash: u64) -> Option<Plan> {
-        let plan = self.plans.remove(&hash)?;
+        let (plan, _) = self.plans.remove(&hash)?;
         self.shift(plan.planned, plan.home, -1);
         Some(plan)
     }
@@ -116,6 +117,15 @@ mod tests {
         to: BackendId(1),
     };
 
+    fn plan(planned: Move, home: BackendId) -> Plan {
+        let closing = false;
+        Plan {
+            planned,
+            home,
+            closing,
+        }
+    }
+
     fn planned(plans: &Plans, now: Instant, key: &[u8]) -> Option<Move> {
         plans.get(now, key).map(|plan| plan.planned)
     }
@@ -124,11 +134,11 @@ mod tests {
     fn a_plan_is_for_one_key_and_some_time() {
         let now = Instant::now();
         let mut plans = Plans::default();
-        plans.add(now, b"a", HOME, BackendId(1));
+        plans.add(now, b"a", plan(HOME, BackendId(1)));
         assert_eq!(planned(&plans, now, b"a"), Some(HOME));
         assert_eq!(planned(&plans, now, b"b"), None);
         assert_eq!(plans.take(b"a").map(|plan| plan.planned), Some(HOME));
-        plans.add(now + LIFE / 2, b"a", OVER, BackendId(2));
+        plans.add(now + LIFE / 2, b"a", plan(OVER, BackendId(2)));
         assert_eq!(planned(&plans, now + LIFE, b"a"), Some(OVER));
         assert_eq!(planned(&plans, now + LIFE * 3 / 2, b"a"), None);
         assert_eq!(plans.coming(BackendId(1)), 1, "until room is made");
@@ -142,9 +152,9 @@ mod tests {
         let now = Instant::now();
         let (one, two) = (BackendId(1), BackendId(2));
         let mut plans = Plans::default();
-        plans.add(now, b"a", OVER, two);
-        plans.add(now, b"b", OVER, two);
-        plans.add(now, b"c", HOME, one);
+        plans.add(now, b"a", plan(OVER, two));
+        plans.add(now, b"b", plan(OVER, two));
+        plans.add(now, b"c", plan(HOME, one));
         assert_eq!((plans.coming(one), plans.coming(two)), (2, -2));
         plans.take(b"a");
         assert_eq!((plans.coming(one), plans.coming(two)), (1, -1));
@@ -158,7 +168,7 @@ mod tests {
         let mut plans = Plans::default();
         for n in 0..MOST {
             assert!(plans.has_room(now));
-            plans.add(now, &n.to_be_bytes(), HOME, BackendId(1));
+            plans.add(now, &n.to_be_bytes(), plan(HOME, BackendId(1)));
         }
         assert!(!plans.has_room(now));
         assert!(plans.has_room(now + LIFE));

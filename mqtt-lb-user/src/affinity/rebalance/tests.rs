@@ -349,6 +349,7 @@ fn a_closed_connection_has_its_move_paid_for() {
     // Those use up the rate; the closed one comes home all the same.
     while world.connect(*away.last().unwrap()).1 != Sticky::Returned {}
     assert_eq!(world.connect(second).1, Sticky::Hit);
+    assert_eq!(world.account().closed, 0);
     assert_eq!(world.connect(first), (3, Sticky::Returned));
     assert_eq!(world.account().closed, 1);
     world.wait(SECOND);
@@ -360,6 +361,20 @@ fn a_closed_connection_has_its_move_paid_for() {
     }
     assert_eq!(world.places(), [(1, 30), (2, 30), (3, 30)].into());
     assert_eq!(world.affinity.closes_idle(world.now, &world.backends), None);
+}
+
+#[test]
+fn who_was_not_idle_after_all_costs_nothing() {
+    let mut world = World::new(Some(SETTINGS), &[1]);
+    world.connect_all(10, Duration::ZERO);
+    world.set(up(2));
+    world.wait(SETTINGS.settle);
+    for _ in 0..100 {
+        assert_eq!(world.closes(3), Closing::Now);
+        world.affinity.spares(&name(3));
+    }
+    let account = world.account();
+    assert_eq!((account.budget, account.closed), (5, 0));
 }
 
 #[test]
