@@ -46,6 +46,11 @@ impl Kept {
         self.child.id()
     }
 
+    /// Sends it a signal.
+    pub fn signal(&self, signal: libc::c_int) {
+        sys::signal(&self.child, signal);
+    }
+
     /// What it has written so far.
     ///
     /// # Errors

@@ -74,7 +74,7 @@ enum Task {
         #[arg(last = true)]
         filter: Vec<String>,
     },
-    /// Measure mqtt-lb beside plain forwarding and HAProxy, as root
+    /// Measure mqtt-lb beside plain forwarding, HAProxy and nginx, as root
     Bench {
         /// Fewer and shorter rounds: to see whether it works, not for figures
         #[arg(long)]
@@ -82,6 +82,12 @@ enum Task {
         /// Only this case; may be given several times
         #[arg(long, value_name = "NAME")]
         only: Vec<String>,
+        /// All hosts on one switch, the balancer with one interface
+        #[arg(long)]
+        one_arm: bool,
+        /// Instead the parts one by one: CONNECT reader, hash, BPF programs and others
+        #[arg(long, conflicts_with_all = ["quick", "only", "one_arm"])]
+        micro: bool,
     },
     /// Formatting, clippy on both halves, documentation, licences
     Lint,
@@ -108,7 +114,15 @@ fn perform(task: Task) -> Result<()> {
         Task::Run { debug, args } => build::run(debug, &args),
         Task::Demo { seconds } => demo::demo(seconds.map(Duration::from_secs)),
         Task::Test { filter } => test::test(&filter),
-        Task::Bench { quick, only } => bench::bench(quick, &only),
+        Task::Bench {
+            quick,
+            only,
+            one_arm,
+            micro,
+        } => match micro {
+            true => bench::micro(),
+            false => bench::bench(quick, one_arm, &only),
+        },
         Task::Lint => lint::lint(),
     }
 }

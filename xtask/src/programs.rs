@@ -20,6 +20,7 @@ pub enum Use {
 }
 
 struct Program {
+    /// Its name; what is no program but a part of one has its path instead.
     name: &'static str,
     package: &'static str,
     /// What needs it.
@@ -37,9 +38,18 @@ const fn program(name: &'static str, package: &'static str, uses: &'static [Use]
     }
 }
 
+/// nginx's module for TCP.
+pub const NGINX_STREAM: &str = "/usr/lib/nginx/modules/ngx_stream_module.so";
+/// nginx's module that runs a script over the first bytes of a connection.
+pub const NGINX_NJS: &str = "/usr/lib/nginx/modules/ngx_stream_js_module.so";
+
 /// All of them.
-const PROGRAMS: [Program; 10] = [
-    program("mosquitto", "mosquitto", &[Use::Demo, Use::Test]),
+const PROGRAMS: [Program; 13] = [
+    program(
+        "mosquitto",
+        "mosquitto",
+        &[Use::Demo, Use::Test, Use::Bench],
+    ),
     program(
         "mosquitto_sub",
         "mosquitto-clients",
@@ -56,6 +66,9 @@ const PROGRAMS: [Program; 10] = [
     program("redis-server", "redis-server", &[Use::Test]),
     program("ip", "iproute2", &[Use::Test, Use::Bench]),
     program("haproxy", "haproxy", &[Use::Bench]),
+    program("nginx", "nginx", &[Use::Bench]),
+    program(NGINX_STREAM, "libnginx-mod-stream", &[Use::Bench]),
+    program(NGINX_NJS, "libnginx-mod-stream-js", &[Use::Bench]),
     Program {
         // Debian's python3 alone cannot make virtual environments.
         probe: &["-c", "import ensurepip, venv"],
@@ -66,6 +79,7 @@ const PROGRAMS: [Program; 10] = [
 impl Program {
     /// Where it is, if it is there and whole.
     fn find(&self) -> Option<PathBuf> {
+        // An absolute path stays itself when joined to a directory.
         let path = paths::program(self.name)?;
         let whole = self.probe.is_empty() || stdout(Command::new(&path).args(self.probe)).is_ok();
         whole.then_some(path)

@@ -95,9 +95,38 @@ pub fn keep(command: &mut Command) {
 
 /// Asks a child of this process, not waited for yet, to end.
 pub fn terminate(child: &Child) {
+    signal(child, libc::SIGTERM);
+}
+
+/// Sends a signal to a child of this process, not waited for yet.
+pub fn signal(child: &Child, signal: libc::c_int) {
     if let Ok(pid) = libc::pid_t::try_from(child.id()) {
         // SAFETY: takes no pointer; the process id is not reused before the
         // child has been waited for. A child that has ended is no harm.
-        unsafe { libc::kill(pid, libc::SIGTERM) };
+        unsafe { libc::kill(pid, signal) };
+    }
+}
+
+/// Processors of this machine; at least one.
+pub fn processors() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
+}
+
+/// Lets the program that `command` starts run on one processor only.
+pub fn pin(command: &mut Command, processor: usize) {
+    // SAFETY: an empty set is a set; CPU_SET checks its index.
+    let set = unsafe {
+        let mut set: libc::cpu_set_t = std::mem::zeroed();
+        libc::CPU_SET(processor, &mut set);
+        set
+    };
+    // SAFETY: sched_setaffinity is async-signal-safe, and the set lives in the closure.
+    unsafe {
+        command.pre_exec(move || {
+            match libc::sched_setaffinity(0, size_of_val(&set), &raw const set) {
+                0 => Ok(()),
+                _ => Err(io::Error::last_os_error()),
+            }
+        });
     }
 }

@@ -10,6 +10,7 @@ pub mod check;
 pub mod dial;
 mod explain;
 pub mod health;
+mod lease;
 mod line;
 mod load;
 pub mod monitor;
@@ -26,12 +27,15 @@ pub mod sweep;
 
 pub use admission::{Admission, Place};
 pub use explain::Decision;
+pub use lease::Lease;
 pub use moves::Moves;
-pub use node::{Backend, Lease};
+pub use node::Backend;
 pub use pool::Pool;
 pub use pools::Pools;
 pub use queue::Waiting;
 pub use state::{AdminState, UnknownState};
 
+#[cfg(test)]
+mod queue_tests;
 #[cfg(test)]
 mod tests;

@@ -32,13 +32,13 @@ pub struct Backend {
     /// [`backend_tag`] of both names.
     pub tag: u32,
     spec: ArcSwap<config::Backend>,
-    load: Load,
-    queue: ArcSwap<Queue>,
+    pub(super) load: Load,
+    pub(super) queue: ArcSwap<Queue>,
     admin: AtomicU8,
     admin_epoch: AtomicU32,
     up: AtomicBool,
     status: Mutex<Status>,
-    counters: BackendMetrics,
+    pub(super) counters: BackendMetrics,
     metrics: Arc<Metrics>,
 }
 
@@ -163,25 +163,6 @@ impl Backend {
         self.is_up() && self.admin_state() != AdminState::Maint
     }
 
-    /// Counts a connection until the lease is dropped, whatever the limit.
-    pub fn open(self: &Arc<Self>) -> Lease {
-        self.load.take();
-        self.lease()
-    }
-
-    /// Takes a place until the lease is dropped; `None` when it has as many connections
-    /// as it may.
-    pub fn reserve(self: &Arc<Self>) -> Option<Lease> {
-        self.load.try_take(self.maxconn()).then(|| self.lease())
-    }
-
-    fn lease(self: &Arc<Self>) -> Lease {
-        self.counters.connections.inc();
-        Lease {
-            backend: Arc::clone(self),
-        }
-    }
-
     /// Metrics of this backend, to count sessions and errors.
     pub fn metrics(&self) -> &BackendMetrics {
         &self.counters
@@ -301,25 +282,5 @@ impl Drop for Backend {
     fn drop(&mut self) {
         self.metrics.backend_up.remove(&self.labels());
         self.metrics.backend_connections.remove(&self.labels());
-    }
-}
-
-/// A connection to a backend; counted until dropped.
-pub struct Lease {
-    backend: Arc<Backend>,
-}
-
-impl Lease {
-    /// The backend.
-    pub fn backend(&self) -> &Arc<Backend> {
-        &self.backend
-    }
-}
-
-impl Drop for Lease {
-    fn drop(&mut self) {
-        self.backend.load.give_back();
-        self.backend.counters.connections.dec();
-        self.backend.queue.load().freed(&self.backend);
     }
 }

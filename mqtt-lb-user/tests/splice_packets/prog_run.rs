@@ -4,6 +4,7 @@
 
 use std::io;
 use std::os::fd::{AsRawFd as _, BorrowedFd};
+use std::time::Duration;
 
 /// `BPF_PROG_TEST_RUN` (linux/bpf.h, `enum bpf_cmd`).
 const BPF_PROG_TEST_RUN: libc::c_long = 10;
@@ -72,6 +73,30 @@ pub fn run(
     flags: u32,
     out: &mut Vec<u8>,
 ) -> io::Result<i32> {
+    let attr = call(program, frame, skb, flags, 1, out)?;
+    Ok(attr.retval as i32)
+}
+
+/// Runs a program so many times on `frame`, which is as the last run has left it; the
+/// mean time of a run, in whole nanoseconds as the kernel tells it.
+pub fn time(
+    program: BorrowedFd<'_>,
+    frame: &[u8],
+    skb: Option<Skb>,
+    repeat: u32,
+) -> io::Result<Duration> {
+    let attr = call(program, frame, skb, 0, repeat, &mut Vec::new())?;
+    Ok(Duration::from_nanos(attr.duration.into()))
+}
+
+fn call(
+    program: BorrowedFd<'_>,
+    frame: &[u8],
+    skb: Option<Skb>,
+    flags: u32,
+    repeat: u32,
+    out: &mut Vec<u8>,
+) -> io::Result<Attr> {
     let context = skb.map(Skb::bytes);
     out.clear();
     // Room for a program that makes packets longer, so that it is seen.
@@ -82,7 +107,7 @@ pub fn run(
         data_size_out: out.len() as u32,
         data_in: frame.as_ptr() as u64,
         data_out: out.as_mut_ptr() as u64,
-        repeat: 1,
+        repeat,
         flags,
         ..Attr::default()
     };
@@ -110,5 +135,5 @@ pub fn run(
         "the kernel wrote behind the packet"
     );
     out.truncate(attr.data_size_out as usize);
-    Ok(attr.retval as i32)
+    Ok(attr)
 }

@@ -24,7 +24,7 @@ const START: Duration = Duration::from_secs(60);
 /// any will do.
 #[derive(Debug)]
 pub struct Ejabberd<'a> {
-    _nodes: Vec<(SocketAddr, Process)>,
+    nodes: Vec<(SocketAddr, Process)>,
     erlang: Erlang<'a>,
 }
 
@@ -54,10 +54,24 @@ impl<'a> Ejabberd<'a> {
         let all = nodes.len();
         let together = "length(rpc:call('ej1@localhost', ejabberd_cluster, get_nodes, []))";
         evaluate(&erlang, &format!("{all} = {together}"));
-        Self {
-            _nodes: nodes,
-            erlang,
-        }
+        Self { nodes, erlang }
+    }
+
+    /// Kills a node (counted from 1).
+    pub fn kill(&mut self, node: usize) {
+        self.nodes[node - 1].1.kill();
+    }
+
+    /// Starts a node that was killed; it joins the others again.
+    pub fn start_again(&mut self, number: usize) {
+        let (address, process) = &mut self.nodes[number - 1];
+        *process = node(&self.erlang, number, *address);
+        wait::for_true("ejabberd should listen again", START, || {
+            self.erlang.ns.connect(*address).is_ok()
+        });
+        let all = self.nodes.len();
+        let together = "length(rpc:call('ej1@localhost', ejabberd_cluster, get_nodes, []))";
+        evaluate(&self.erlang, &format!("{all} = {together}"));
     }
 
     /// What a node (counted from 1) has logged.

@@ -1,15 +1,17 @@
-//! The broker of the load: it lets everyone in, answers each message with PUBACK,
-//! swallows or sends bulk data.
+//! The broker of the load: it lets everyone in, answers messages and pings, and
+//! swallows or sends data.
 
 use std::io;
 use std::net::{TcpListener, TcpStream};
+use std::time::Instant;
 
 use serde_json::Value;
 use socket2::{Domain, Protocol, Socket, Type};
 
 use super::job::Job;
-use super::messages::{self, PUBACK};
+use super::messages::{self, PINGREQ, PINGRESP, PUBACK};
 use super::poll::{Interest, Poll};
+use super::received::Received;
 use super::{bulk, client};
 use crate::mqtt::{self, frame};
 use crate::stream::proxy;
@@ -26,10 +28,21 @@ enum Kind {
     Messages,
     /// What comes is dropped.
     Sink,
-    /// Bulk data will be sent when the client says a word.
-    Armed,
-    /// Bulk data is sent.
-    Source,
+    /// For each byte it is told what has been dropped.
+    Count,
+    /// Data will be sent when the client says a word.
+    Armed(Size),
+    /// Data is sent.
+    Source(Size),
+}
+
+/// How much is written at a time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Size {
+    /// As much as goes.
+    Bulk,
+    /// One small message.
+    Small,
 }
 
 struct Connection {
@@ -46,6 +59,9 @@ struct Buffers {
     read: Vec<u8>,
     answers: Vec<u8>,
     bulk: Vec<u8>,
+    small: Vec<u8>,
+    begin: Instant,
+    dropped: u64,
 }
 
 /// Runs [`super::Work::Serve`], until the process is ended; `ready` is called when it
@@ -71,6 +87,9 @@ fn work(poll: &mut Poll, listener: &TcpListener) -> io::Result<Value> {
         read: vec![0; 256 << 10],
         answers: Vec::new(),
         bulk: messages::bulk(),
+        small: messages::small(),
+        begin: Instant::now(),
+        dropped: 0,
     };
     let mut ready = Vec::new();
     loop {
@@ -127,18 +146,33 @@ fn accept(
 impl Connection {
     /// Does what there is to do; an error ends the connection.
     fn work(&mut self, poll: &Poll, token: usize, buffers: &mut Buffers) -> io::Result<()> {
-        if self.kind == Kind::Source {
-            return bulk::write(&self.stream, &buffers.bulk, &mut self.offset).map(drop);
+        if let Kind::Source(size) = self.kind {
+            let data = match size {
+                Size::Bulk => &buffers.bulk,
+                Size::Small => &buffers.small,
+            };
+            return bulk::write(&self.stream, data, &mut self.offset).map(drop);
         }
         let read = client::receive(&self.stream, &mut buffers.read)?;
         let bytes = &buffers.read[..read];
         match self.kind {
-            Kind::Sink => Ok(()),
-            Kind::Armed if read > 0 => {
-                self.kind = Kind::Source;
+            Kind::Sink => {
+                buffers.dropped += read as u64;
+                Ok(())
+            }
+            Kind::Count => {
+                let received = Received {
+                    bytes: buffers.dropped,
+                    time: buffers.begin.elapsed(),
+                };
+                let answer = received.encode().repeat(read);
+                client::send(&self.stream, &answer)
+            }
+            Kind::Armed(size) if read > 0 => {
+                self.kind = Kind::Source(size);
                 poll.change(&self.stream, token, Interest::Write)
             }
-            Kind::Armed => Ok(()),
+            Kind::Armed(_) => Ok(()),
             Kind::Messages if self.rest.is_empty() => {
                 let used = answer(&self.stream, bytes, &mut buffers.answers)?;
                 self.rest.extend_from_slice(&bytes[used..]);
@@ -170,22 +204,27 @@ impl Connection {
         // An idle connection keeps no buffer.
         self.rest.shrink_to_fit();
         client::send(&self.stream, client::connack())?;
-        self.kind = match connect.client_id.first() {
-            Some(b'u') => Kind::Sink,
-            Some(b'd') => Kind::Armed,
+        self.kind = match connect.client_id.first().map(|letter| char::from(*letter)) {
+            Some(client::SINK) => Kind::Sink,
+            Some(client::COUNT) => Kind::Count,
+            Some(client::BULK_SOURCE) => Kind::Armed(Size::Bulk),
+            Some(client::SMALL_SOURCE) => Kind::Armed(Size::Small),
             _ => Kind::Messages,
         };
         Ok(())
     }
 }
 
-/// Answers the whole messages in `bytes` with one write; how many bytes they have.
+/// Answers the whole messages and pings in `bytes` with one write; how many bytes they
+/// have.
 fn answer(stream: &TcpStream, bytes: &[u8], answers: &mut Vec<u8>) -> io::Result<usize> {
     answers.clear();
     let mut used = 0;
     while let Some((head, _, end)) = frame(&bytes[used..]) {
-        if head & 0xf6 == 0x32 {
-            answers.extend_from_slice(&PUBACK);
+        match head {
+            head if head & 0xf6 == 0x32 => answers.extend_from_slice(&PUBACK),
+            head if head == PINGREQ[0] => answers.extend_from_slice(&PINGRESP),
+            _ => {}
         }
         used += end;
     }

@@ -1,28 +1,38 @@
-//! As many bytes as go through, one way.
+//! As many bytes or small messages as go through, one way.
 
-use std::io::{self, Write};
-use std::time::Instant;
+use std::io::{self, Read, Write};
+use std::net::TcpStream;
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
 use super::client;
-use super::job::{Direction, Job};
+use super::job::{Direction, Job, Work};
 use super::messages;
 use super::poll::{Interest, Poll};
+use super::received::{self, Received};
 use super::window::{Part, Window};
 
-/// Runs [`super::Work::Bulk`]. The client counts, going up what its kernel has taken:
-/// all buffers are full when the window opens and when it closes.
+/// Time in which the backend must say what it has taken, behind all that waits.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Runs [`Work::Bulk`] and [`Work::Small`]: Gbit/s or messages a second. Who receives
+/// counts: what the sender's kernel and the balancer have in their buffers has not
+/// gone through.
 pub fn run(
     job: &Job,
     direction: Direction,
     start: impl FnOnce() -> io::Result<()>,
 ) -> io::Result<Value> {
     let clients = client::open_all(job)?;
-    let mut poll = Poll::new()?;
+    let poll = Poll::new()?;
     let interest = match direction {
         Direction::Up => Interest::Write,
         Direction::Down => Interest::Read,
+    };
+    let count = match job.work.extra() {
+        0 => None,
+        _ => Some(client::open_count(job)?),
     };
     start()?;
     if direction == Direction::Down {
@@ -34,28 +44,94 @@ pub fn run(
     for (token, stream) in clients.iter().enumerate() {
         poll.add(stream, token, interest)?;
     }
-    let mut buffer = messages::bulk();
-    let mut offsets = vec![0; clients.len()];
+    let mut buffer = match job.work {
+        Work::Small(Direction::Up) => messages::small(),
+        _ => messages::bulk(),
+    };
+    let mut work = Flow {
+        clients: &clients,
+        poll,
+        offsets: vec![0; clients.len()],
+        ready: Vec::new(),
+        bytes: 0,
+    };
     let mut window = Window::new(job);
-    let (mut ready, mut bytes) = (Vec::new(), 0);
-    loop {
-        let now = Instant::now();
-        if window.part(now) == Part::Over {
-            let (seconds, busy) = window.spent();
-            let gigabits = bytes as f64 * 8e-9;
-            return Ok(json!({ "rate": gigabits / seconds, "cpu": busy / gigabits }));
-        }
-        poll.wait(Some(window.next(now)), &mut ready)?;
-        for token in &ready {
-            let stream = &clients[*token];
+    while window.part(Instant::now()) == Part::WarmUp {
+        work.on(direction, &mut buffer, &window)?;
+    }
+    let before = work.ask(count.as_ref(), direction, &mut buffer, &window)?;
+    let (begin, from) = (Instant::now(), work.bytes);
+    while window.part(Instant::now()) != Part::Over {
+        work.on(direction, &mut buffer, &window)?;
+    }
+    let own = (work.bytes - from) as f64 / begin.elapsed().as_secs_f64();
+    let after = work.ask(count.as_ref(), direction, &mut buffer, &window)?;
+    let rate = match (before, after) {
+        (Some(before), Some(after)) => after.rate_since(before),
+        _ => own,
+    };
+    let rate = match job.work {
+        Work::Small(_) => rate / messages::SMALL as f64,
+        _ => rate * 8e-9,
+    };
+    Ok(json!({ "rate": rate }))
+}
+
+/// The connections at work.
+struct Flow<'a> {
+    clients: &'a [TcpStream],
+    poll: Poll,
+    offsets: Vec<usize>,
+    ready: Vec<usize>,
+    /// Bytes moved so far.
+    bytes: u64,
+}
+
+impl Flow<'_> {
+    /// Moves what can be moved now.
+    fn on(&mut self, direction: Direction, buffer: &mut [u8], window: &Window) -> io::Result<()> {
+        let wait = window.next(Instant::now()).min(Duration::from_millis(10));
+        self.poll.wait(Some(wait), &mut self.ready)?;
+        for token in &self.ready {
+            let stream = &self.clients[*token];
             let moved = match direction {
-                Direction::Up => write(stream, &buffer, &mut offsets[*token])?,
-                Direction::Down => client::receive(stream, &mut buffer)?,
+                Direction::Up => write(stream, buffer, &mut self.offsets[*token])?,
+                Direction::Down => client::receive(stream, buffer)?,
             };
-            if window.part(Instant::now()) == Part::Measured {
-                bytes += moved;
+            self.bytes += moved as u64;
+        }
+        Ok(())
+    }
+
+    /// Asks the backend what it has taken, and goes on meanwhile; none where the
+    /// client receives itself.
+    fn ask(
+        &mut self,
+        count: Option<&TcpStream>,
+        direction: Direction,
+        buffer: &mut [u8],
+        window: &Window,
+    ) -> io::Result<Option<Received>> {
+        let Some(mut stream) = count else {
+            return Ok(None);
+        };
+        client::send(stream, &[0])?;
+        let end = Instant::now() + PATIENCE;
+        let (mut wire, mut have) = ([0; received::LEN], 0);
+        while have < wire.len() {
+            match stream.read(&mut wire[have..]) {
+                Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
+                Ok(n) => have += n,
+                Err(e) if e.kind() == io::ErrorKind::WouldBlock => {
+                    if Instant::now() > end {
+                        return Err(io::ErrorKind::TimedOut.into());
+                    }
+                    self.on(direction, buffer, window)?;
+                }
+                Err(e) => return Err(e),
             }
         }
+        Ok(Some(Received::decode(wire)))
     }
 }
 

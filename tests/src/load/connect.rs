@@ -14,11 +14,13 @@ use super::window::{Part, Window};
 use super::{client, wrong};
 
 /// A connection under way.
-struct Attempt {
-    stream: TcpStream,
-    begun: Instant,
+pub struct Attempt {
+    /// Not connected at first.
+    pub stream: TcpStream,
+    /// When connect() was called.
+    pub begun: Instant,
     /// Whether CONNECT has been sent.
-    asked: bool,
+    pub asked: bool,
 }
 
 /// Runs [`super::Work::Connect`]. The latency of a connection is from connect() to
@@ -68,7 +70,8 @@ pub fn run(job: &Job, start: impl FnOnce() -> io::Result<()>) -> io::Result<Valu
     }
 }
 
-fn attempt(job: &Job, poll: &Poll, token: usize) -> io::Result<Attempt> {
+/// Begins to connect; `token` is writable in `poll` when it is done.
+pub fn attempt(job: &Job, poll: &Poll, token: usize) -> io::Result<Attempt> {
     let domain = Domain::for_address(job.address);
     let socket = Socket::new(domain, Type::STREAM, Some(Protocol::TCP))?;
     socket.set_nonblocking(true)?;

@@ -23,20 +23,44 @@ pub enum Work {
     Paced,
     /// As many bytes as go through.
     Bulk(Direction),
+    /// As many small messages as go through, each written by itself.
+    Small(Direction),
     /// Connect, CONNECT, CONNACK, close, and again.
     Connect,
+    /// All connections at once, from the start until the last one is let in.
+    Storm,
     /// Connections that say nothing, until the start.
     Idle,
+    /// The same; after the start each sends PINGREQ once, spread over the measured time.
+    Ping,
+    /// Real clients of a real broker: half publish, half subscribe, with this QoS (0 or 1).
+    PubSub(u8),
 }
 
-const WORKS: [(&str, Work); 7] = [
+impl Work {
+    /// Connections beside those of the job: one that asks the backend what has come.
+    pub fn extra(self) -> usize {
+        usize::from(matches!(
+            self,
+            Work::Bulk(Direction::Up) | Work::Small(Direction::Up)
+        ))
+    }
+}
+
+const WORKS: [(&str, Work); 13] = [
     ("serve", Work::Serve),
     ("request", Work::Request),
     ("paced", Work::Paced),
     ("bulk-up", Work::Bulk(Direction::Up)),
     ("bulk-down", Work::Bulk(Direction::Down)),
+    ("small-up", Work::Small(Direction::Up)),
+    ("small-down", Work::Small(Direction::Down)),
     ("connect", Work::Connect),
+    ("storm", Work::Storm),
     ("idle", Work::Idle),
+    ("ping", Work::Ping),
+    ("pubsub-0", Work::PubSub(0)),
+    ("pubsub-1", Work::PubSub(1)),
 ];
 
 /// A job for one process.

@@ -10,6 +10,12 @@ const ID: [u8; 2] = [0, 1];
 pub const PUBACK: [u8; 4] = [0x40, 2, ID[0], ID[1]];
 /// Bytes of a buffer for bulk data.
 const BULK: usize = 256 << 10;
+/// Bytes of a small message.
+pub const SMALL: usize = 64;
+/// What a client sends now and then.
+pub const PINGREQ: [u8; 2] = [0xc0, 0];
+/// The broker's answer to it.
+pub const PINGRESP: [u8; 2] = [0xd0, 0];
 
 /// A PUBLISH with QoS 1 of that many bytes in all.
 pub fn message(size: usize) -> io::Result<Vec<u8>> {
@@ -26,9 +32,19 @@ pub fn message(size: usize) -> io::Result<Vec<u8>> {
 
 /// PUBLISH packets with QoS 0, one behind the other; to be sent again and again.
 pub fn bulk() -> Vec<u8> {
+    publish(8192).repeat(BULK / 8192)
+}
+
+/// A PUBLISH with QoS 0; to be sent again and again.
+pub fn small() -> Vec<u8> {
+    publish(SMALL)
+}
+
+fn publish(size: usize) -> Vec<u8> {
+    let header = if size <= 129 { 2 } else { 3 };
     let mut body = vec![0, 1, b'b'];
-    body.resize(8192 - 3, b'x');
-    packet(0x30, &body).repeat(BULK / 8192)
+    body.resize(size - header, b'x');
+    packet(0x30, &body)
 }
 
 /// Counts the answers in the bytes of one connection and checks each byte.
@@ -67,7 +83,7 @@ mod tests {
             assert_eq!((message.len(), end), (size, size));
         }
         assert!(message(6).is_err() && message(130).is_err());
-        assert_eq!(bulk().len(), BULK);
+        assert_eq!((bulk().len(), small().len()), (BULK, SMALL));
     }
 
     #[test]

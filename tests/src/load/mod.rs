@@ -13,8 +13,12 @@ mod idle;
 mod job;
 mod messages;
 mod paced;
+mod ping;
 mod poll;
+mod pubsub;
+mod received;
 mod request;
+mod storm;
 mod window;
 
 #[cfg(test)]
@@ -40,14 +44,17 @@ pub fn run(job: &Job) -> io::Result<()> {
 }
 
 /// Prepares a job, calls `start`, which says when, and returns the report.
-fn perform(job: &Job, start: impl FnOnce() -> io::Result<()>) -> io::Result<serde_json::Value> {
+fn perform(job: &Job, start: impl FnMut() -> io::Result<()>) -> io::Result<serde_json::Value> {
     match job.work {
         Work::Serve => backend::serve(job, start),
         Work::Request => request::run(job, start),
         Work::Paced => paced::run(job, start),
-        Work::Bulk(direction) => bulk::run(job, direction, start),
+        Work::Bulk(direction) | Work::Small(direction) => bulk::run(job, direction, start),
         Work::Connect => connect::run(job, start),
+        Work::Storm => storm::run(job, start),
         Work::Idle => idle::run(job, start),
+        Work::Ping => ping::run(job, start),
+        Work::PubSub(qos) => pubsub::run(job, qos, start),
     }
 }
 

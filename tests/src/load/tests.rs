@@ -67,6 +67,31 @@ fn bulk_data_goes_both_ways() {
 }
 
 #[test]
+fn small_messages_go_both_ways() {
+    for direction in [Direction::Up, Direction::Down] {
+        let report = run(Work::Small(direction), |job| job.connections = 2);
+        assert!(number(&report, "rate") > 1000.0);
+    }
+}
+
+#[test]
+fn all_come_at_once() {
+    let report = run(Work::Storm, |job| {
+        job.connections = 300;
+        job.measured = Duration::from_secs(20);
+    });
+    assert!(number(&report, "seconds") > 0.0);
+    assert_eq!(number(&report, "retries"), 0.0);
+}
+
+#[test]
+fn pings_are_answered() {
+    let report = run(Work::Ping, |job| job.connections = 100);
+    let rate = number(&report, "rate");
+    assert!(50.0 < rate && rate < 400.0, "{rate}");
+}
+
+#[test]
 fn connections_come_and_go() {
     let report = run(Work::Connect, |_| {});
     assert!(number(&report, "rate") > 100.0);

@@ -88,6 +88,7 @@ impl Window {
             "rate": count / seconds,
             "p50": counted.quantile_us(0.5),
             "p99": counted.quantile_us(0.99),
+            "p999": counted.quantile_us(0.999),
             "cpu": busy * 1e6 / count.max(1.0),
         })
     }

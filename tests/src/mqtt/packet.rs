@@ -53,7 +53,9 @@ impl<'a> Connect<'a> {
         let mut body = vec![0, 4, b'M', b'Q', b'T', b'T', self.level, flags];
         body.extend(self.keepalive.to_be_bytes());
         if self.level == V5 {
-            let mut properties = Vec::new();
+            let expiry = self.expiry.map(u32::to_be_bytes);
+            let property = expiry.map(|expiry| [&[0x11][..], &expiry].concat());
+            let mut properties = property.unwrap_or_default();
             for (name, value) in self.properties {
                 properties.push(0x26);
                 string(&mut properties, name.as_bytes());
@@ -61,10 +63,6 @@ impl<'a> Connect<'a> {
             }
             length(&mut body, properties.len());
             body.extend(properties);
-            let expiry = self.expiry.map(u32::to_be_bytes);
-            let property = expiry.map(|expiry| [&[0x11][..], &expiry].concat());
-            let properties = property.unwrap_or_default();
-            body.push(properties.len() as u8);
         }
         string(&mut body, self.client_id.as_bytes());
         if let Some((topic, payload)) = self.will {

@@ -1,10 +1,14 @@
-//! A balancer in its namespace: mqtt-lb on one path, or HAProxy, both with a stick
-//! table of client ids, PROXY v2 to the backends, no health checks and no log.
+//! A balancer in its namespace: mqtt-lb on one path, HAProxy or nginx, with client
+//! ids that stick, PROXY headers to the backends, no health checks and no log.
 
-use std::fmt::Write as _;
+mod haproxy;
+mod mqtt_lb;
+mod nginx;
+
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path as File, PathBuf};
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
@@ -13,22 +17,25 @@ use mqtt_lb_tests::metrics::Scrape;
 use mqtt_lb_tests::netns::Netns;
 
 use super::candidate::{Candidate, Path};
+use super::memory;
 use super::pins::Pins;
 use crate::kept::Kept;
 use crate::{paths, sys};
 
 /// Each balancer has a namespace of its own, so the port is free.
 const HTTP: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 9180);
-/// Time to start, and to take established connections onto a path.
+/// Time to start, and to take established connections onto a path, beside a fifth of a
+/// millisecond for each.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// Entries of the stick tables.
 const STICK: usize = 100_000;
 
 /// A running balancer.
 pub struct Balancer {
+    candidate: Candidate,
     process: Kept,
-    path: Option<Path>,
-    _pins: Option<Pins>,
+    dir: PathBuf,
+    pins: Option<Pins>,
 }
 
 /// What a balancer has between its two sides.
@@ -39,65 +46,83 @@ pub struct Sides<'a> {
     pub backends: &'a [SocketAddr],
     /// Connections that there will be at most.
     pub connections: usize,
+    /// Whether the backends take a PROXY header.
+    pub proxy: bool,
 }
 
 impl Balancer {
-    /// Starts a candidate in `ns`, with its files in `dir`, and waits until it serves;
-    /// none for [`Candidate::Direct`].
+    /// Starts a candidate in `ns`, with its files in `dir`; none for
+    /// [`Candidate::Direct`].
     ///
     /// # Errors
-    /// If it does not; its last words are in the message.
-    pub fn start(
+    /// If it cannot be started.
+    pub fn spawn(
         candidate: Candidate,
         mqtt_lb: &File,
         ns: &Netns,
         sides: &Sides,
         dir: &File,
     ) -> Result<Option<Self>> {
-        let mut pins = None;
-        let (text, path, mut command) = match candidate {
+        let mut command = match candidate {
             Candidate::Direct => return Ok(None),
-            Candidate::MqttLb(path) => {
-                if path == Path::Splice {
-                    pins = Some(Pins::new());
-                }
+            Candidate::MqttLb(_) => {
                 let mut command = ns.command(mqtt_lb);
                 command.args(["run", "-f"]);
-                (
-                    mqtt_lb_config(path, pins.as_ref(), sides),
-                    Some(path),
-                    command,
-                )
+                command
             }
-            Candidate::Haproxy(threads) => {
-                let haproxy = paths::program("haproxy").context("haproxy is not installed")?;
-                let mut command = ns.command(haproxy);
-                command.args(["-db", "-f"]);
-                (haproxy_config(threads, sides), None, command)
-            }
+            // With a master process, which can reload.
+            Candidate::Haproxy(_) => program(ns, "haproxy", &["-W", "-db", "-f"])?,
+            Candidate::Nginx => program(ns, "nginx", &["-e", "stderr", "-c"])?,
         };
-        let config: PathBuf = dir.join("balancer.conf");
-        fs::write(&config, text)?;
-        command.arg(&config);
-        let process = Kept::start(&candidate.name(), &mut command, dir.join("balancer.log"))?;
-        let mut balancer = Self {
+        let is_splice = candidate == Candidate::MqttLb(Path::Splice);
+        let pins = is_splice.then(Pins::new);
+        command.arg(configure(candidate, pins.as_ref(), sides, dir)?);
+        let log = dir.join("balancer.log");
+        let process = Kept::start(&candidate.name(), &mut command, log)?;
+        Ok(Some(Self {
+            candidate,
             process,
-            path,
-            _pins: pins,
-        };
-        let serves = || match path {
-            Some(_) => matches!(http::get(ns, HTTP, "/healthz"), Ok((200, _))),
-            None => ns.connect(sides.fronts[0]).is_ok(),
-        };
-        balancer
-            .wait(|| Ok(serves().then_some(())))?
-            .with_context(|| format!("{} does not serve", candidate.name()))?;
-        Ok(Some(balancer))
+            dir: dir.to_owned(),
+            pins,
+        }))
     }
 
-    /// The process id.
-    pub fn pid(&self) -> u32 {
-        self.process.pid()
+    /// Waits until it serves.
+    ///
+    /// # Errors
+    /// If it does not; its last words are in the message.
+    pub fn serve(&mut self, ns: &Netns, front: SocketAddr) -> Result<()> {
+        let candidate = self.candidate;
+        let serves = || match candidate {
+            Candidate::MqttLb(_) => matches!(http::get(ns, HTTP, "/healthz"), Ok((200, _))),
+            _ => ns.connect(front).is_ok(),
+        };
+        self.wait(PATIENCE, || Ok(serves().then_some(())))?
+            .with_context(|| format!("{} does not serve", candidate.name()))
+    }
+
+    /// # Errors
+    /// If it has ended; its last words are in the message.
+    pub fn must_run(&mut self) -> Result<()> {
+        self.process.must_run()
+    }
+
+    /// The ids of its process and of those that this has started.
+    pub fn pids(&self) -> Vec<u32> {
+        memory::family(self.process.pid())
+    }
+
+    /// Lets it take up another configuration.
+    ///
+    /// # Errors
+    /// If it cannot be written.
+    pub fn reload(&self, sides: &Sides) -> Result<()> {
+        configure(self.candidate, self.pins.as_ref(), sides, &self.dir)?;
+        self.process.signal(match self.candidate {
+            Candidate::Haproxy(_) => libc::SIGUSR2,
+            _ => libc::SIGHUP,
+        });
+        Ok(())
     }
 
     /// Waits until that many connections are on the path that is to be measured.
@@ -105,11 +130,12 @@ impl Balancer {
     /// # Errors
     /// If they do not get there.
     pub fn settle(&mut self, ns: &Netns, connections: usize) -> Result<()> {
-        let Some(path) = self.path else {
+        let Candidate::MqttLb(path) = self.candidate else {
             return Ok(());
         };
+        let time = PATIENCE + Duration::from_micros(200 * connections as u64);
         let mut last = 0.0;
-        let there = self.wait(|| {
+        let there = self.wait(time, || {
             let (_, body) = http::get(ns, HTTP, "/metrics")?;
             last = Scrape::parse(&body).sum("mqttlb_datapath_flows", &[("path", path.name())]);
             Ok((last as usize == connections).then_some(()))
@@ -126,8 +152,12 @@ impl Balancer {
     }
 
     /// Asks until there is an answer; none when there is none in time.
-    fn wait<T>(&mut self, mut ask: impl FnMut() -> Result<Option<T>>) -> Result<Option<T>> {
-        let end = Instant::now() + PATIENCE;
+    fn wait<T>(
+        &mut self,
+        time: Duration,
+        mut ask: impl FnMut() -> Result<Option<T>>,
+    ) -> Result<Option<T>> {
+        let end = Instant::now() + time;
         loop {
             if let Some(answer) = ask()? {
                 return Ok(Some(answer));
@@ -144,61 +174,28 @@ impl Balancer {
     }
 }
 
-fn mqtt_lb_config(path: Path, pins: Option<&Pins>, sides: &Sides) -> String {
-    let flows = sides.connections.max(1000);
-    let mut text = format!("datapath = [\"{}\"]\n", path.name());
-    text += "[admin]\nsocket = \"off\"\n[log]\nlevel = \"warn\"\nsessions = false\n";
-    text += "[timeouts]\nshutdown_grace = \"1s\"\n";
-    let _ = writeln!(text, "[http]\nlisten = \"{HTTP}\"");
-    match (path, pins) {
-        (Path::Splice, Some(pins)) => {
-            let _ = writeln!(text, "[splice]\nmax_flows = {flows}\ndrop_flows = true");
-            let _ = writeln!(text, "pin = \"{}\"", pins.dir().display());
-        }
-        (Path::Sockmap, _) => {
-            let _ = writeln!(text, "[sockmap]\npolicy = \"always\"\nmax_flows = {flows}");
-        }
-        _ => {}
-    }
-    for (n, front) in sides.fronts.iter().enumerate() {
-        let _ = writeln!(
-            text,
-            "[listener.mqtt{n}]\nbind = \"{front}\"\npool = \"brokers\""
-        );
-    }
-    let size = sides.connections.max(STICK);
-    let _ = writeln!(text, "[pool.brokers]\nproxy_protocol = \"v2\"");
-    let _ = writeln!(
-        text,
-        "[pool.brokers.stick]\nsize = {size}\nexpire = \"30m\""
-    );
-    text += "[pool.brokers.health]\ntype = \"off\"\n";
-    for (n, backend) in sides.backends.iter().enumerate() {
-        text += "[[pool.brokers.backend]]\n";
-        let _ = writeln!(text, "name = \"b{n}\"\naddress = \"{backend}\"");
-    }
-    text
+/// A program of Debian's, in a namespace.
+fn program(ns: &Netns, name: &str, arguments: &[&str]) -> Result<Command> {
+    let path = paths::program(name).with_context(|| format!("{name} is not installed"))?;
+    let mut command = ns.command(path);
+    command.args(arguments);
+    Ok(command)
 }
 
-/// The published recipe with the two lines that make it stick, and without its log.
-fn haproxy_config(threads: u32, sides: &Sides) -> String {
-    let size = sides.connections.max(STICK);
-    let mut text = format!("global\n  nbthread {threads}\n  maxconn 9900\n");
-    text += "defaults\n  mode tcp\n  maxconn 9900\n  timeout connect 30s\n";
-    text += "  timeout client 600s\n  timeout server 600s\nfrontend mqtt\n";
-    for front in sides.fronts {
-        let _ = writeln!(text, "  bind {front}");
-    }
-    text += "  tcp-request inspect-delay 10s\n";
-    text += "  tcp-request content reject unless { req.payload(0,0),mqtt_is_valid }\n";
-    text += "  default_backend brokers\nbackend brokers\n  mode tcp\n";
-    let _ = writeln!(
-        text,
-        "  stick-table type string len 32 size {size} expire 30m"
-    );
-    text += "  stick on req.payload(0,0),mqtt_field_value(connect,client_identifier)\n";
-    for (n, backend) in sides.backends.iter().enumerate() {
-        let _ = writeln!(text, "  server b{n} {backend} send-proxy-v2");
-    }
-    text
+/// Writes the configuration of a candidate; the file.
+fn configure(
+    candidate: Candidate,
+    pins: Option<&Pins>,
+    sides: &Sides,
+    dir: &File,
+) -> Result<PathBuf> {
+    let text = match candidate {
+        Candidate::Direct => String::new(),
+        Candidate::MqttLb(path) => mqtt_lb::config(path, pins, sides),
+        Candidate::Haproxy(how) => haproxy::config(how, sides),
+        Candidate::Nginx => nginx::config(sides, dir, sys::open_files_limit()?.0)?,
+    };
+    let file = dir.join("balancer.conf");
+    fs::write(&file, text)?;
+    Ok(file)
 }

@@ -22,6 +22,15 @@ impl Path {
     }
 }
 
+/// How HAProxy runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Haproxy {
+    /// `nbthread`.
+    pub threads: u32,
+    /// `option splice-auto`.
+    pub splices: bool,
+}
+
 /// A candidate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Candidate {
@@ -29,19 +38,29 @@ pub enum Candidate {
     Direct,
     /// mqtt-lb on one of its paths.
     MqttLb(Path),
-    /// HAProxy with that many threads.
-    Haproxy(u32),
+    /// HAProxy.
+    Haproxy(Haproxy),
+    /// nginx stream with njs, a worker for each processor.
+    Nginx,
+}
+
+/// HAProxy with so many threads.
+pub const fn haproxy(threads: u32, splices: bool) -> Candidate {
+    Candidate::Haproxy(Haproxy { threads, splices })
 }
 
 impl Candidate {
-    /// All, in the order in which they are measured and shown.
-    pub const ALL: [Candidate; 6] = [
+    /// All, in the order in which they are shown.
+    pub const ALL: [Candidate; 9] = [
         Candidate::Direct,
         Candidate::MqttLb(Path::Splice),
         Candidate::MqttLb(Path::Sockmap),
         Candidate::MqttLb(Path::Copy),
-        Candidate::Haproxy(1),
-        Candidate::Haproxy(2),
+        haproxy(1, false),
+        haproxy(2, false),
+        haproxy(1, true),
+        haproxy(2, true),
+        Candidate::Nginx,
     ];
 
     /// Its name in tables.
@@ -49,20 +68,29 @@ impl Candidate {
         match self {
             Candidate::Direct => "direct".into(),
             Candidate::MqttLb(path) => format!("mqtt-lb {}", path.name()),
-            Candidate::Haproxy(threads) => format!("HAProxy nbthread {threads}"),
+            Candidate::Haproxy(Haproxy { threads, splices }) => {
+                let splice = if splices { ", splice" } else { "" };
+                format!("HAProxy nbthread {threads}{splice}")
+            }
+            Candidate::Nginx => "nginx njs".into(),
         }
     }
 
     /// Whether it is another balancer.
     pub fn is_peer(self) -> bool {
-        matches!(self, Candidate::Haproxy(_))
+        matches!(self, Candidate::Haproxy(_) | Candidate::Nginx)
     }
 
-    /// Descriptors that its process holds for an established connection.
+    /// Whether it differs from another candidate only in how it moves much at once.
+    pub fn is_for_bulk(self) -> bool {
+        matches!(self, Candidate::Haproxy(Haproxy { splices: true, .. }))
+    }
+
+    /// Descriptors that one of its processes holds for an established connection.
     pub fn descriptors(self) -> usize {
         match self {
             Candidate::Direct | Candidate::MqttLb(Path::Splice) => 0,
-            Candidate::MqttLb(_) | Candidate::Haproxy(_) => 2,
+            Candidate::MqttLb(_) | Candidate::Haproxy(_) | Candidate::Nginx => 2,
         }
     }
 }

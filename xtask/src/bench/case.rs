@@ -1,8 +1,10 @@
-//! The cases: what is done and what is measured.
+//! What a case is: what is done, what is measured, how long and how often.
 
 use std::time::Duration;
 
-use mqtt_lb_tests::load::{Direction, Work};
+use mqtt_lb_tests::load::Work;
+
+use super::candidate::Candidate;
 
 /// A figure of a case.
 #[derive(Debug, Clone, Copy)]
@@ -24,13 +26,26 @@ pub struct Metric {
 pub enum Kind {
     /// The reports of load processes: key of the report's `rate`, and its work.
     Load(&'static [(&'static str, Work)]),
-    /// Memory of that many idle connections; a quick run has fewer.
+    /// Memory of so many idle connections.
     Idle {
-        /// Connections.
-        connections: usize,
-        /// Connections in a quick run; none: not in a quick run.
-        quick: Option<usize>,
+        /// How many.
+        clients: Clients,
+        /// Whether each sends a ping afterwards.
+        pings: bool,
     },
+    /// So many clients at once.
+    Storm(Clients),
+    /// The balancer starts, and takes up another configuration.
+    Start,
+}
+
+/// Clients of a case.
+#[derive(Debug, Clone, Copy)]
+pub struct Clients {
+    /// Their number.
+    pub whole: usize,
+    /// Their number in a quick run; none: not in a quick run.
+    pub quick: Option<usize>,
 }
 
 /// A case.
@@ -44,120 +59,29 @@ pub struct Case {
     pub kind: Kind,
     /// Connections of a load process.
     pub connections: usize,
+    /// Bytes of a message.
+    pub size: usize,
+    /// Whether mosquitto is behind the balancer, and not a prepared backend.
+    pub broker: bool,
+    /// Whether it is run only when it is named.
+    pub opt_in: bool,
     /// What is measured; the first is the one shown while it runs.
     pub metrics: &'static [Metric],
 }
 
-const fn more(key: &'static str, title: &'static str, digits: usize) -> Metric {
-    Metric {
-        key,
-        title,
-        more_is_better: true,
-        digits,
-        compared: true,
+impl Case {
+    /// Who takes part.
+    pub fn candidates(&self) -> impl Iterator<Item = Candidate> {
+        let is_bulk = match self.kind {
+            Kind::Load(works) => works.iter().any(|(_, work)| matches!(work, Work::Bulk(_))),
+            _ => false,
+        };
+        let is_start = matches!(self.kind, Kind::Start);
+        Candidate::ALL.into_iter().filter(move |candidate| {
+            (is_bulk || !candidate.is_for_bulk()) && !(is_start && *candidate == Candidate::Direct)
+        })
     }
 }
-
-const fn less(key: &'static str, title: &'static str, digits: usize) -> Metric {
-    Metric {
-        more_is_better: false,
-        ..more(key, title, digits)
-    }
-}
-
-const fn part(key: &'static str, title: &'static str) -> Metric {
-    Metric {
-        compared: false,
-        ..less(key, title, 0)
-    }
-}
-
-const MEMORY: &[Metric] = &[
-    less("total", "bytes", 0),
-    part("private", "private memory"),
-    part("slab", "kernel slab"),
-    part("maps", "BPF maps"),
-];
-
-/// All cases.
-pub const CASES: &[Case] = &[
-    Case {
-        name: "request",
-        about: "Request and answer: 50 connections, each with one PUBLISH (QoS 1, 128 B) in \
-                flight; the next goes out when the PUBACK is in.",
-        kind: Kind::Load(&[("rate", Work::Request)]),
-        connections: 50,
-        metrics: &[
-            more("rate", "messages/s", 0),
-            less("p50", "p50 µs", 0),
-            less("p99", "p99 µs", 0),
-        ],
-    },
-    Case {
-        name: "paced",
-        about: "30,000 PUBLISH (QoS 1, 128 B) a second over 50 connections: each millisecond 30 \
-                of the connections send one. The latency counts from then to the PUBACK. The \
-                processor time is that of the whole machine: client, backend, kernel and balancer.",
-        kind: Kind::Load(&[("rate", Work::Paced)]),
-        connections: 50,
-        metrics: &[
-            less("cpu", "CPU s per 1M messages", 2),
-            less("p50", "p50 µs", 0),
-            less("p99", "p99 µs", 0),
-            Metric {
-                compared: false,
-                ..more("rate", "messages/s", 0)
-            },
-        ],
-    },
-    Case {
-        name: "bulk",
-        about: "4 connections filled with 8 KiB PUBLISH packets (QoS 0), client to backend, then \
-                backend to client.",
-        kind: Kind::Load(&[
-            ("up", Work::Bulk(Direction::Up)),
-            ("down", Work::Bulk(Direction::Down)),
-        ]),
-        connections: 4,
-        metrics: &[more("up", "Gbit/s up", 2), more("down", "Gbit/s down", 2)],
-    },
-    Case {
-        name: "connect",
-        about: "TCP connect, CONNECT, CONNACK, close: 32 at the same time. The latency counts \
-                from connect to CONNACK; the processor time is that of the whole machine.",
-        kind: Kind::Load(&[("rate", Work::Connect)]),
-        connections: 32,
-        metrics: &[
-            more("rate", "connections/s", 0),
-            less("p50", "p50 µs", 0),
-            less("p99", "p99 µs", 0),
-            less("cpu", "CPU µs each", 0),
-        ],
-    },
-    Case {
-        name: "idle",
-        about: "Memory of the balancer for each of 9,000 idle connections (2,000 in a quick run): \
-                private memory of its process, kernel slab beyond what client and backend need \
-                (direct), and BPF maps made for that many.",
-        kind: Kind::Idle {
-            connections: 9_000,
-            quick: Some(2_000),
-        },
-        connections: 0,
-        metrics: MEMORY,
-    },
-    Case {
-        name: "idle-100k",
-        about: "The same with 100,000 connections, for what needs no descriptors for them: a \
-                process may have 20,000 on the machine this was made for.",
-        kind: Kind::Idle {
-            connections: 100_000,
-            quick: None,
-        },
-        connections: 0,
-        metrics: MEMORY,
-    },
-];
 
 /// How long and how often.
 #[derive(Debug, Clone, Copy)]
@@ -166,7 +90,7 @@ pub struct Effort {
     pub quick: bool,
     /// Rounds of each candidate in a case.
     pub rounds: usize,
-    /// The same, where memory is measured.
+    /// The same, where clients by the thousand come and stay.
     pub memory_rounds: usize,
     /// Time of load before it is measured.
     pub warm_up: Duration,
@@ -179,19 +103,31 @@ impl Effort {
     pub fn new(quick: bool) -> Self {
         Self {
             quick,
-            rounds: if quick { 3 } else { 7 },
+            rounds: if quick { 3 } else { 5 },
             memory_rounds: 3,
-            warm_up: Duration::from_millis(if quick { 300 } else { 500 }),
-            measured: Duration::from_millis(if quick { 800 } else { 2000 }),
+            warm_up: Duration::from_millis(300),
+            measured: Duration::from_millis(if quick { 600 } else { 1200 }),
+        }
+    }
+
+    /// Clients of a case in this run; none when it is not for this run.
+    pub fn of(&self, clients: Clients) -> Option<usize> {
+        if self.quick {
+            clients.quick
+        } else {
+            Some(clients.whole)
         }
     }
 
     /// Rounds of a case; none when it is not for this run.
     pub fn rounds_of(&self, case: &Case) -> usize {
         match case.kind {
-            Kind::Load(_) => self.rounds,
-            Kind::Idle { quick: None, .. } if self.quick => 0,
-            Kind::Idle { .. } => self.memory_rounds,
+            Kind::Load(_) | Kind::Start => self.rounds,
+            Kind::Idle { clients, .. } | Kind::Storm(clients) => match self.of(clients) {
+                None => 0,
+                Some(_) if case.opt_in => 1,
+                Some(_) => self.memory_rounds,
+            },
         }
     }
 }

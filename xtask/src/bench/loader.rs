@@ -8,11 +8,46 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
+use mqtt_lb_tests::lab::Lab;
 use mqtt_lb_tests::load::Job;
 use mqtt_lb_tests::netns::Netns;
 use serde_json::Value;
 
 use crate::sys;
+
+/// Where a load process runs.
+pub struct Place<'a> {
+    ns: &'a Netns,
+    /// Its processor; none: any.
+    processor: Option<usize>,
+}
+
+impl<'a> Place<'a> {
+    /// The clients', all on the first processor: a scheduler that puts client and
+    /// backend together in one round and apart in the next would be measured instead.
+    pub fn client(lab: &'a Lab) -> Self {
+        Self {
+            ns: &lab.client,
+            processor: Some(0),
+        }
+    }
+
+    /// The backends', on the last processor.
+    pub fn backend(lab: &'a Lab) -> Self {
+        Self {
+            ns: &lab.backend,
+            processor: sys::processors().checked_sub(1),
+        }
+    }
+
+    /// A namespace, on any processor.
+    pub fn anywhere(ns: &'a Netns) -> Self {
+        Self {
+            ns,
+            processor: None,
+        }
+    }
+}
 
 /// A load process, killed on drop.
 pub struct Loader {
@@ -23,12 +58,15 @@ pub struct Loader {
 }
 
 impl Loader {
-    /// Starts `binary` in `ns` with a job, and waits until it is ready for it.
+    /// Starts `binary` at a place with a job, and waits until it is ready for it.
     ///
     /// # Errors
     /// If it cannot be started or is not ready in `time`; what it said is in the message.
-    pub fn start(binary: &Path, ns: &Netns, job: &Job, time: Duration) -> Result<Self> {
-        let mut command: Command = ns.command(binary);
+    pub fn start(binary: &Path, place: &Place, job: &Job, time: Duration) -> Result<Self> {
+        let mut command: Command = place.ns.command(binary);
+        if let Some(processor) = place.processor {
+            sys::pin(&mut command, processor);
+        }
         command.args(job.arguments());
         command.stdin(Stdio::piped()).stdout(Stdio::piped());
         command.stderr(Stdio::piped());
@@ -52,8 +90,17 @@ impl Loader {
             lines,
             child,
         };
-        match loader.line(time)?.as_str() {
-            "ready" => Ok(loader),
+        loader.ready(time)?;
+        Ok(loader)
+    }
+
+    /// Waits until it is ready to go on.
+    ///
+    /// # Errors
+    /// If it is not in `time`; what it said is in the message.
+    pub fn ready(&mut self, time: Duration) -> Result<()> {
+        match self.line(time)?.as_str() {
+            "ready" => Ok(()),
             other => bail!("mqtt-lb-load said {other:?}"),
         }
     }

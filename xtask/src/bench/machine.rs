@@ -1,13 +1,13 @@
 //! What was measured on, and with what.
 
 use std::fs;
-use std::path::Path;
 use std::process::Command;
 
 use anyhow::Result;
 use serde_json::{Value, json};
 
 use super::case::Effort;
+use super::stand::Setting;
 use crate::command::stdout;
 use crate::paths;
 
@@ -15,39 +15,59 @@ use crate::paths;
 pub struct Facts(Vec<(&'static str, String)>);
 
 impl Facts {
+    /// Looks at this machine.
+    ///
+    /// # Errors
+    /// If it does not say what it is.
+    pub fn of_machine() -> Result<Self> {
+        let cpus = fs::read_to_string("/proc/cpuinfo")?;
+        let memory = fs::read_to_string("/proc/meminfo")?;
+        let commit = say("git", &["describe", "--always", "--dirty"]);
+        Ok(Self(vec![
+            ("Date", say("date", &["-u", "+%Y-%m-%d"])?),
+            ("Processors", processors(&cpus)),
+            ("Memory", gibibytes(&memory)),
+            ("Kernel", say("uname", &["-srm"])?),
+            ("Commit", commit.unwrap_or_else(|_| "unknown".into())),
+        ]))
+    }
+
     /// Looks at this machine and the programs.
     ///
     /// # Errors
-    /// If a program does not say its version.
-    pub fn look(mqtt_lb: &Path, effort: &Effort) -> Result<Self> {
-        let say = |program: &str, arguments: &[&str]| {
-            let mut command = Command::new(program);
-            command.args(arguments).current_dir(paths::root());
-            stdout(&mut command)
+    /// If one of them does not say its version.
+    pub fn look(setting: Setting, effort: &Effort) -> Result<Self> {
+        let mut facts = Self::of_machine()?;
+        let package = |name: &str| {
+            let format = "--showformat=${Package} ${Version}";
+            say("dpkg-query", &["--show", format, name])
         };
-        let first = |text: String| text.lines().next().unwrap_or_default().trim().to_owned();
-        let cpus = fs::read_to_string("/proc/cpuinfo")?;
-        let memory = fs::read_to_string("/proc/meminfo")?;
         let haproxy = paths::program("haproxy").unwrap_or_else(|| "haproxy".into());
-        let commit = say("git", &["describe", "--always", "--dirty"]);
-        let commit = commit.map_or_else(|_| "unknown".into(), first);
+        let (nginx, njs) = (package("nginx")?, package("libnginx-mod-stream-js")?);
+        let topology = if setting.one_arm {
+            "one arm: all three hosts on one switch, the balancer with one interface"
+        } else {
+            "two arms: clients and backends on networks of their own"
+        };
         let rounds = format!(
-            "{} of {:.1} s after {:.1} s of warm-up; {} where memory is measured",
+            "{} of {:.1} s after {:.1} s of warm-up; {} where thousands of clients come and stay",
             effort.rounds,
             effort.measured.as_secs_f64(),
             effort.warm_up.as_secs_f64(),
             effort.memory_rounds
         );
-        let version = first(say(&mqtt_lb.to_string_lossy(), &["--version"])?);
-        Ok(Self(vec![
-            ("Date", first(say("date", &["-u", "+%Y-%m-%d"])?)),
-            ("Processors", processors(&cpus)),
-            ("Memory", gibibytes(&memory)),
-            ("Kernel", first(say("uname", &["-srm"])?)),
-            ("mqtt-lb", format!("{version}, commit {commit}")),
-            ("HAProxy", first(say(&haproxy.to_string_lossy(), &["-v"])?)),
+        facts.0.extend([
+            (
+                "mqtt-lb",
+                say(&setting.mqtt_lb.to_string_lossy(), &["--version"])?,
+            ),
+            ("HAProxy", say(&haproxy.to_string_lossy(), &["-v"])?),
+            ("nginx", format!("{nginx}, {njs}")),
+            ("mosquitto", package("mosquitto")?),
+            ("Topology", topology.into()),
             ("Rounds", rounds),
-        ]))
+        ]);
+        Ok(facts)
     }
 
     /// As a Markdown list.
@@ -67,6 +87,14 @@ impl Facts {
             .collect::<serde_json::Map<_, _>>()
             .into()
     }
+}
+
+/// The first line that a program prints.
+fn say(program: &str, arguments: &[&str]) -> Result<String> {
+    let mut command = Command::new(program);
+    command.args(arguments).current_dir(paths::root());
+    let text = stdout(&mut command)?;
+    Ok(text.lines().next().unwrap_or_default().trim().to_owned())
 }
 
 fn processors(cpuinfo: &str) -> String {

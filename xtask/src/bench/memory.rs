@@ -17,6 +17,22 @@ pub fn private(pid: u32) -> u64 {
     kilobytes(&status, "RssAnon:")
 }
 
+/// A process and its descendants.
+pub fn family(pid: u32) -> Vec<u32> {
+    let text = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children"));
+    let children = text.unwrap_or_default();
+    let children = children.split_whitespace().flat_map(str::parse);
+    std::iter::once(pid)
+        .chain(children.flat_map(family))
+        .collect()
+}
+
+/// Memory that the kernel would give to programs now.
+pub fn available() -> u64 {
+    let text = fs::read_to_string("/proc/meminfo").unwrap_or_default();
+    kilobytes(&text, "MemAvailable:")
+}
+
 /// Slab of the whole kernel, read when it has stopped to change.
 pub fn settled_slab() -> u64 {
     let mut last = slab();
@@ -76,6 +92,13 @@ mod tests {
             kilobytes("RssAnon:\t     12 kB\nRssFile: 9 kB", "RssAnon:"),
             12_288
         );
+    }
+
+    #[test]
+    fn a_process_belongs_to_its_family() {
+        let own = std::process::id();
+        assert_eq!(family(own)[0], own);
+        assert!(available() > 1 << 20);
     }
 
     #[test]

@@ -1,13 +1,18 @@
-//! `cargo xtask bench`: mqtt-lb's data paths beside plain forwarding and HAProxy, in
-//! alternating rounds.
+//! `cargo xtask bench`: mqtt-lb's data paths beside plain forwarding, HAProxy and nginx,
+//! in alternating rounds.
 
 mod balancer;
 mod candidate;
 mod case;
+mod cases;
 mod loader;
 mod machine;
 mod memory;
+mod micro;
+mod mosquitto;
+mod pictures;
 mod pins;
+mod plot;
 mod progress;
 mod report;
 mod round;
@@ -22,12 +27,13 @@ use std::path::PathBuf;
 use anyhow::{Context, Result, bail};
 use serde_json::json;
 
-use self::candidate::Candidate;
-use self::case::{CASES, Case, Effort};
+use self::case::{Case, Effort};
+use self::cases::CASES;
 use self::machine::Facts;
+pub use self::micro::micro;
 use self::progress::Progress;
 use self::run::Outcome;
-use self::stand::Programs;
+use self::stand::Setting;
 use crate::command::{self, cargo};
 use crate::step::step;
 use crate::{build, paths, setup, sys};
@@ -38,7 +44,7 @@ use crate::{build, paths, setup, sys};
 /// # Errors
 /// If something is missing or does not build, or after Ctrl-C. A candidate that fails
 /// is no error: the tables say so.
-pub fn bench(quick: bool, only: &[String]) -> Result<()> {
+pub fn bench(quick: bool, one_arm: bool, only: &[String]) -> Result<()> {
     let effort = Effort::new(quick);
     let cases = chosen(&effort, only)?;
     if !sys::is_root() {
@@ -50,24 +56,25 @@ pub fn bench(quick: bool, only: &[String]) -> Result<()> {
     setup::for_bench()?;
     let mqtt_lb = build::build(false)?;
     let load = step("mqtt-lb-load", load)?;
-    let facts = Facts::look(&mqtt_lb, &effort)?;
-    let programs = Programs {
+    let setting = Setting {
         mqtt_lb: &mqtt_lb,
         load: &load,
+        one_arm,
     };
+    let facts = Facts::look(setting, &effort)?;
     sys::note_interrupts();
     println!("{}", facts.list());
 
-    let rounds = |case: &&Case| effort.rounds_of(case) * Candidate::ALL.len();
+    let rounds = |case: &&Case| effort.rounds_of(case) * case.candidates().count();
     let mut progress = Progress::new(cases.iter().map(rounds).sum());
     let mut outcomes = Vec::new();
     for case in cases {
-        let outcome = run::run(case, &effort, programs, &mut progress)?;
+        let outcome = run::run(case, &effort, setting, &mut progress)?;
         progress.end();
         println!("{}\n{}\n{}", case.name, case.about, table::table(&outcome));
         outcomes.push(outcome);
     }
-    let is_whole = !quick && only.is_empty();
+    let is_whole = !quick && !one_arm && only.is_empty();
     write(&facts, &outcomes, is_whole)
 }
 
@@ -81,7 +88,10 @@ fn chosen(effort: &Effort, only: &[String]) -> Result<Vec<&'static Case>> {
         bail!("no case {unknown:?}; there are {}", known.join(", "));
     }
     let is_chosen = |case: &&Case| {
-        let named = only.is_empty() || only.iter().any(|name| name == case.name);
+        let named = match only {
+            [] => !case.opt_in,
+            names => names.iter().any(|name| name == case.name),
+        };
         named && effort.rounds_of(case) > 0
     };
     let cases: Vec<_> = CASES.iter().filter(is_chosen).collect();
@@ -120,6 +130,7 @@ fn write(facts: &Facts, outcomes: &[Outcome], is_whole: bool) -> Result<()> {
     let text = serde_json::to_string_pretty(&results)?;
     fs::write(dir.join("results.json"), text + "\n")?;
     fs::write(dir.join("README.md"), table::page(facts, outcomes))?;
+    pictures::write(&dir, outcomes)?;
     println!("Written to {}", dir.display());
     Ok(())
 }
@@ -135,11 +146,12 @@ mod tests {
             let cases = chosen(&Effort::new(quick), &only);
             cases.map(|cases| cases.iter().map(|case| case.name).collect::<Vec<_>>())
         };
-        assert_eq!(names(false, &[]).expect("all").len(), CASES.len());
-        assert_eq!(
-            names(true, &[]).expect("all but one").len(),
-            CASES.len() - 1
-        );
+        let opt_in = CASES.iter().filter(|case| case.opt_in).count();
+        let whole = names(false, &[]).expect("all");
+        assert_eq!(whole.len(), CASES.len() - opt_in);
+        let quick = names(true, &[]).expect("most");
+        assert!(quick.len() < whole.len() && !quick.contains(&"idle-100k"));
+        assert_eq!(names(false, &["idle-500k"]).expect("one"), ["idle-500k"]);
         assert_eq!(names(true, &["paced"]).expect("one"), ["paced"]);
         assert!(names(false, &["pacing"]).is_err());
         assert!(names(true, &["idle-100k"]).is_err());

@@ -139,7 +139,8 @@ fn number(ratio: Ratio) -> Option<f64> {
 pub mod tests {
     use std::collections::BTreeMap;
 
-    use super::super::case::CASES;
+    use super::super::candidate::haproxy;
+    use super::super::cases::CASES;
     use super::*;
 
     /// A row with rounds of rate and foreign use.
@@ -185,7 +186,7 @@ pub mod tests {
         let (one, base) = (rounds(10.0), rounds(20.0));
         let ratio = |n: usize| {
             let (one, base) = (&one[n..], &base[n..]);
-            row(Candidate::Haproxy(1), one).ratio_to(&row(Candidate::Direct, base), "rate")
+            row(haproxy(1, false), one).ratio_to(&row(Candidate::Direct, base), "rate")
         };
         assert_eq!(ratio(0), Ratio::Of(0.5));
         assert_eq!(ratio(1), Ratio::TooFew);
@@ -194,22 +195,22 @@ pub mod tests {
     #[test]
     fn the_best_peer_depends_on_what_is_better() {
         let peers = [(1, 50.0), (2, 70.0)]
-            .map(|(threads, rate)| row(Candidate::Haproxy(threads), &quiet(&[rate; 3])));
+            .map(|(threads, rate)| row(haproxy(threads, false), &quiet(&[rate; 3])));
         let outcome = outcome(peers.to_vec());
         let metric = CASES[0].metrics[0];
         let best = |metric| outcome.best_peer(&metric).map(|row| row.candidate);
-        assert_eq!(best(metric), Some(Candidate::Haproxy(2)));
+        assert_eq!(best(metric), Some(haproxy(2, false)));
         let less = Metric {
             more_is_better: false,
             ..metric
         };
-        assert_eq!(best(less), Some(Candidate::Haproxy(1)));
+        assert_eq!(best(less), Some(haproxy(1, false)));
     }
 
     #[test]
     fn ratios_are_to_others_only() {
         let direct = row(Candidate::Direct, &quiet(&[100.0; 3]));
-        let peer = row(Candidate::Haproxy(1), &quiet(&[40.0; 3]));
+        let peer = row(haproxy(1, false), &quiet(&[40.0; 3]));
         let outcome = outcome(vec![direct, peer]);
         let metric = &CASES[0].metrics[0];
         let of = |n: usize| outcome.figure(&outcome.rows[n], metric).expect("a figure");

@@ -3,10 +3,10 @@
 use anyhow::{Result, bail};
 
 use super::candidate::Candidate;
-use super::case::{Case, Effort, Kind};
+use super::case::{Case, Clients, Effort, Kind};
 use super::progress::Progress;
 use super::round::{self, Round};
-use super::stand::{Programs, Stand};
+use super::stand::{Behind, Setting, Stand};
 use crate::sys;
 
 /// Rounds after which a candidate that has always failed is given up.
@@ -48,53 +48,50 @@ pub struct Outcome {
 pub fn run(
     case: &'static Case,
     effort: &Effort,
-    programs: Programs,
+    setting: Setting,
     progress: &mut Progress,
 ) -> Result<Outcome> {
-    let rounds = effort.rounds_of(case);
     let mut outcome = Outcome {
         case,
         rows: Vec::new(),
         left_out: Vec::new(),
     };
+    let rounds = effort.rounds_of(case);
     match case.kind {
         Kind::Load(works) => {
-            let mut stands = Vec::new();
-            for candidate in Candidate::ALL {
-                let stand = Stand::start(candidate, programs, case.connections);
-                match stand.and_then(|mut stand| stand.prove().map(|()| stand)) {
-                    Ok(stand) => stands.push(stand),
-                    Err(error) => outcome.leave_out(candidate, &error, rounds, progress)?,
-                }
-            }
+            let behind = if case.broker {
+                Behind::Mosquitto
+            } else {
+                Behind::Prepared(1)
+            };
+            let able = case.candidates().collect();
+            let start = |candidate| Stand::start(candidate, setting, case.connections, behind);
+            let stands = outcome.stands(able, start, rounds, progress)?;
             outcome.alternate(stands, rounds, progress, |stand| {
-                round::of_load(stand, case, works, effort)
+                round::load::round(stand, case, works, effort)
             })?;
         }
-        Kind::Idle { connections, quick } => {
-            let connections = if effort.quick {
-                quick
-            } else {
-                Some(connections)
-            };
-            let connections = connections.unwrap_or(0);
-            let (limit, _) = sys::open_files_limit()?;
-            let mut able = Vec::new();
-            for candidate in Candidate::ALL {
-                let needed = candidate.descriptors() * connections + SPARE;
-                if needed as u64 <= limit {
-                    able.push(candidate);
-                    continue;
-                }
-                let error = anyhow::anyhow!(
-                    "needs {needed} open files, and a process may have {limit} here"
-                );
-                outcome.leave_out(candidate, &error, rounds, progress)?;
-            }
+        Kind::Storm(clients) => {
+            let (clients, able) = outcome.able(clients, effort, progress)?;
+            let behind = Behind::Prepared(round::storm::PROCESSES);
+            let start = |candidate| Stand::start(candidate, setting, clients, behind);
+            let stands = outcome.stands(able, start, rounds, progress)?;
+            outcome.alternate(stands, rounds, progress, |stand| {
+                round::storm::round(stand, clients)
+            })?;
+        }
+        Kind::Idle { clients, pings } => {
+            let (clients, able) = outcome.able(clients, effort, progress)?;
             outcome.alternate(able, rounds, progress, |candidate| {
-                round::of_memory(*candidate, programs, connections)
+                round::memory::round(*candidate, setting, clients, pings)
             })?;
             outcome.share_of_balancer();
+        }
+        Kind::Start => {
+            let able = case.candidates().collect();
+            outcome.alternate(able, rounds, progress, |candidate| {
+                round::start::round(*candidate, setting)
+            })?;
         }
     }
     outcome.drop_hopeless();
@@ -119,7 +116,50 @@ impl Measured for Stand {
 }
 
 impl Outcome {
-    /// A B C A B C …
+    /// The number of clients, and the candidates with enough descriptors for them.
+    fn able(
+        &mut self,
+        clients: Clients,
+        effort: &Effort,
+        progress: &mut Progress,
+    ) -> Result<(usize, Vec<Candidate>)> {
+        let clients = effort.of(clients).unwrap_or(0);
+        let (limit, _) = sys::open_files_limit()?;
+        let mut able = Vec::new();
+        for candidate in self.case.candidates() {
+            let needed = candidate.descriptors() * clients + SPARE;
+            if needed as u64 <= limit {
+                able.push(candidate);
+                continue;
+            }
+            let error =
+                anyhow::anyhow!("needs {needed} open files, and a process may have {limit} here");
+            self.leave_out(candidate, &error, effort.rounds_of(self.case), progress)?;
+        }
+        Ok((clients, able))
+    }
+
+    /// Those of the candidates that start and let a client in.
+    fn stands(
+        &mut self,
+        candidates: Vec<Candidate>,
+        start: impl Fn(Candidate) -> Result<Stand>,
+        rounds: usize,
+        progress: &mut Progress,
+    ) -> Result<Vec<Stand>> {
+        let mut stands = Vec::new();
+        for candidate in candidates {
+            let stand = start(candidate);
+            match stand.and_then(|mut stand| stand.prove().map(|()| stand)) {
+                Ok(stand) => stands.push(stand),
+                Err(error) => self.leave_out(candidate, &error, rounds, progress)?,
+            }
+        }
+        Ok(stands)
+    }
+
+    /// A B C C B A A B C …: what comes slowly, such as a warmer processor, hits all
+    /// alike.
     fn alternate<T: Measured>(
         &mut self,
         mut all: Vec<T>,
@@ -132,8 +172,12 @@ impl Outcome {
             rounds: Vec::new(),
         });
         self.rows = rows.collect();
-        for _ in 0..rounds {
-            for (one, row) in all.iter_mut().zip(&mut self.rows) {
+        for n in 0..rounds {
+            let mut turn: Vec<_> = all.iter_mut().zip(&mut self.rows).collect();
+            if n % 2 == 1 {
+                turn.reverse();
+            }
+            for (one, row) in turn {
                 if row.is_hopeless() {
                     progress.skip(1);
                     continue;

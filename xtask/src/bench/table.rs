@@ -17,11 +17,13 @@ pub fn page(facts: &Facts, outcomes: &[Outcome]) -> String {
     text += &facts.list();
     let _ = write!(
         text,
-        "\nClient, balancer and backend are network namespaces of one machine, joined by two veth\n\
-         pairs; client and backend are one thread each with epoll and prepared buffers. `direct` is\n\
-         plain IP forwarding through the balancer's namespace. Both balancers have a stick table of\n\
-         client ids and send PROXY v2; no health checks, no log. The candidates take turns, round\n\
-         by round.\n\n\
+        "\nClient, balancer and backend are network namespaces of one machine, joined by veth pairs;\n\
+         client and backend are one thread each with epoll and prepared buffers, the client on the\n\
+         first processor and the backend on the last; the balancers may use all. `direct` is plain\n\
+         IP forwarding through the balancer's namespace. mqtt-lb and HAProxy have a stick table of\n\
+         client ids and send PROXY v2, nginx has a consistent hash of them (njs reads the CONNECT)\n\
+         and sends PROXY v1; no health checks, no log. The candidates take turns, round by round,\n\
+         each time in the other order.\n\n\
          A cell is: median ± spread [ratio to direct / ratio to the best other balancer].\n\n\
          - The spread is the width of the middle half of the rounds, as a part of the median.\n\
          - A ratio is the median of the ratios of each round to the same round of the other. It is\n\
@@ -35,7 +37,7 @@ pub fn page(facts: &Facts, outcomes: &[Outcome]) -> String {
     for outcome in outcomes {
         let _ = write!(
             text,
-            "\n## {}\n\n{}\n\n{}",
+            "\n## {0}\n\n{1}\n\n{2}\n![{0}]({0}.svg)\n",
             outcome.case.name,
             outcome.case.about,
             table(outcome)
@@ -90,7 +92,8 @@ fn cell(metric: &Metric, figure: &Figure) -> String {
     text
 }
 
-fn ratio(ratio: Option<Ratio>) -> String {
+/// A ratio, or a sign that says why there is none.
+pub fn ratio(ratio: Option<Ratio>) -> String {
     match ratio {
         None => "·".into(),
         Some(Ratio::Of(number)) => format!("{number:.2}"),
@@ -99,7 +102,7 @@ fn ratio(ratio: Option<Ratio>) -> String {
 }
 
 /// A number with commas between thousands.
-fn grouped(number: f64, digits: usize) -> String {
+pub fn grouped(number: f64, digits: usize) -> String {
     let text = format!("{:.digits$}", number.abs());
     let (whole, rest) = text.split_at(text.find('.').unwrap_or(text.len()));
     let mut grouped = String::new();
@@ -114,7 +117,7 @@ fn grouped(number: f64, digits: usize) -> String {
 }
 
 /// A Markdown table with columns of even width; the first line is the heading.
-fn align(lines: &[Vec<String>]) -> String {
+pub fn align(lines: &[Vec<String>]) -> String {
     let columns = lines.first().map_or(0, Vec::len);
     let width = |column: usize| {
         let cells = lines.iter().map(|line| line[column].chars().count());
@@ -145,7 +148,7 @@ fn align(lines: &[Vec<String>]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::candidate::{Candidate, Path};
+    use super::super::candidate::{Candidate, Path, haproxy};
     use super::super::report::tests::{outcome, row};
     use super::*;
 
@@ -164,7 +167,7 @@ mod tests {
         let mut outcome = outcome(vec![
             row(Candidate::Direct, &direct),
             row(Candidate::MqttLb(Path::Copy), &wild),
-            row(Candidate::Haproxy(1), &half),
+            row(haproxy(1, false), &half),
         ]);
         outcome.rows[1].rounds.push(Err("it fell".into()));
         let splice = Candidate::MqttLb(Path::Splice);
@@ -174,11 +177,18 @@ mod tests {
         let cells = |n: usize| lines[n].split('|').map(str::trim).collect::<Vec<_>>();
         assert_eq!(
             cells(0)[2..],
-            ["messages/s", "p50 µs", "p99 µs", "quiet rounds", ""]
+            [
+                "messages/s",
+                "p50 µs",
+                "p99 µs",
+                "p99.9 µs",
+                "quiet rounds",
+                ""
+            ]
         );
         assert_eq!(cells(2)[2], "100 ±0 % [· / 2.00]");
         assert_eq!(cells(3)[2], "50 ±120 % [– / –]");
-        assert_eq!(cells(3)[5], "2 of 4");
+        assert_eq!(cells(3)[6], "2 of 4");
         assert_eq!(cells(4)[2], "50 ±2 % [0.50 / ·]");
         let width = |n: usize| lines[n].chars().count();
         assert!((0..5).all(|n| width(n) == width(0)), "{table}");
