@@ -247,6 +247,14 @@ fn a_reload_shares_and_stops_sharing() {
     assert_eq!(lb.reload(), "ok");
     synced(&lb);
     wait_entry(&other, "before", Some("b2"));
+    // A table that a reload has replaced is filled and shared again.
+    lb.write_config(&text("", &share));
+    assert_eq!(lb.reload(), "ok");
+    lb.write_config(&text(STICK, &share));
+    assert_eq!(lb.reload(), "ok");
+    wait_entry(&lb, "before", Some("b2"));
+    lb.admin_ok(&["table", "set", "brokers", "again", "b1"]);
+    wait_entry(&other, "again", Some("b1"));
     lb.write_config(&alone);
     assert_eq!(lb.reload(), "ok");
     gone(&lb);

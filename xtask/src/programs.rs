@@ -65,7 +65,7 @@ const PROGRAMS: [Program; 13] = [
     program("erl", "erlang-base", &[Use::Test]),
     program("redis-server", "redis-server", &[Use::Test]),
     program("ip", "iproute2", &[Use::Test, Use::Bench]),
-    program("haproxy", "haproxy", &[Use::Bench]),
+    program("haproxy", "haproxy", &[Use::Test, Use::Bench]),
     program("nginx", "nginx", &[Use::Bench]),
     program(NGINX_STREAM, "libnginx-mod-stream", &[Use::Bench]),
     program(NGINX_NJS, "libnginx-mod-stream-js", &[Use::Bench]),

@@ -57,6 +57,13 @@ impl Table {
         }
     }
 
+    /// The path of what is named `name` in it.
+    pub(super) fn below(&self, name: &str) -> Vec<String> {
+        let mut path = self.path.clone();
+        path.push(name.to_owned());
+        path
+    }
+
     /// Whether nothing but the table itself is lost when the value of `key` is wrong.
     ///
     /// A backend without its address is none, and a route without one of its conditions

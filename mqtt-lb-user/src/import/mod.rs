@@ -13,6 +13,7 @@ mod name;
 mod nginx;
 mod note;
 mod page;
+mod pattern;
 mod toml_text;
 
 use std::net::IpAddr;

@@ -9,7 +9,7 @@ use super::Names;
 use super::redis::Keys;
 use super::replica::Replica;
 use super::request::{Answer, Request};
-use super::version::Anchor;
+use super::version::Clock;
 use crate::affinity::StickTable;
 use crate::backend::Pool;
 use crate::metrics::SharePoolMetrics;
@@ -34,13 +34,10 @@ impl Member {
         }
     }
 
-    /// Sets the table's clock by the wall clock.
-    pub fn set_clock(&self, anchor: Anchor) {
-        self.pool.with_table(|table| {
-            if let Some(outbox) = table.outbox() {
-                outbox.clock().set(anchor);
-            }
-        });
+    /// Makes the table take notes, if it does not yet, and sets its clock.
+    pub fn start_sharing(&self, clock: Clock, limit: usize, wake: impl Fn() + Send + 'static) {
+        self.pool
+            .with_table(|table| table.start_sharing(clock, limit, wake));
     }
 
     pub fn next(&mut self) -> Option<Request> {

@@ -69,8 +69,10 @@ impl Outbox {
         }
     }
 
-    /// Another limit and another to wake; what waits goes on waiting.
-    pub fn configure(&mut self, limit: usize, wake: Wake) {
+    /// Another limit and another to wake, and the clock set as the new one is; what waits goes
+    /// on waiting.
+    pub fn configure(&mut self, clock: &Clock, limit: usize, wake: Wake) {
+        self.clock.set(clock);
         self.limit = limit;
         self.wake = wake;
     }

@@ -45,20 +45,14 @@ pub async fn run(
                 filled.send_replace(true);
                 return std::future::pending().await;
             };
-            let wake = Arc::new(Notify::new());
             let members = plan.pools.iter().map(|pool| {
-                let wake = Arc::clone(&wake);
-                pool.with_table(|table| {
-                    table.start_sharing(Clock::new(anchor(), node), share.queue, move || {
-                        wake.notify_one();
-                    });
-                });
                 Member::new(pool.clone(), &share.prefix, metrics.share_pool(&pool.name))
             });
             let mut sharing = Sharing {
                 share,
+                node,
                 members: members.collect(),
-                wake,
+                wake: Arc::new(Notify::new()),
                 filled: &filled,
                 changes: pools.changes(),
                 metrics: &metrics,
@@ -127,6 +121,7 @@ impl Plan {
 /// The pools that are shared, while the plan holds.
 struct Sharing<'a> {
     share: &'a Share,
+    node: u16,
     members: Vec<Member>,
     wake: Arc<Notify>,
     filled: &'a watch::Sender<bool>,
@@ -139,6 +134,7 @@ impl Sharing<'_> {
         let mut wait = FIRST_WAIT;
         let mut told = false;
         loop {
+            self.take_notes();
             let (letterbox, mut inbox) = inbox::new(self.share.queue);
             let channels = self.members.iter().map(|member| member.keys.channel());
             let error = match Connection::open(self.share, channels, letterbox).await {
@@ -146,9 +142,6 @@ impl Sharing<'_> {
                     info!("share: connected to {}", self.share.redis);
                     self.metrics.share_connected.set(1);
                     (wait, told) = (FIRST_WAIT, false);
-                    for member in &self.members {
-                        member.set_clock(anchor());
-                    }
                     match self.serve(&mut connection, &mut inbox).await {
                         Err(error) => error,
                         Ok(never) => match never {},
@@ -168,6 +161,16 @@ impl Sharing<'_> {
             }
             sleep(wait).await;
             wait = (wait * 2).min(LONGEST_WAIT);
+        }
+    }
+
+    /// Makes every table take notes, also one that a reload has replaced, by the wall clock of
+    /// now.
+    fn take_notes(&self) {
+        for member in &self.members {
+            let wake = Arc::clone(&self.wake);
+            let clock = Clock::new(anchor(), self.node);
+            member.start_sharing(clock, self.share.queue, move || wake.notify_one());
         }
     }
 
@@ -203,8 +206,12 @@ impl Sharing<'_> {
                 tokio::select! {
                     news = inbox.ready() => self.hear(news)?,
                     () = self.wake.notified() => {}
-                    // A new backend may be one that others have named before.
-                    _ = self.changes.changed() => self.members.iter_mut().for_each(Member::missed),
+                    // A new backend may be one that others have named before; a new table is
+                    // empty.
+                    _ = self.changes.changed() => {
+                        self.take_notes();
+                        self.members.iter_mut().for_each(Member::missed);
+                    }
                     () = sleep(PING) => connection.ping().await?,
                 }
             }

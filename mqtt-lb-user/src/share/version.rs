@@ -90,9 +90,10 @@ impl Clock {
         }
     }
 
-    /// Sets it by the wall clock, which may have been corrected since.
-    pub fn set(&mut self, anchor: Anchor) {
-        self.anchor = anchor;
+    /// Sets it by another one, as the wall clock may have been corrected; it still makes newer
+    /// versions only.
+    pub fn set(&mut self, other: &Self) {
+        self.anchor = other.anchor;
     }
 
     /// The time in milliseconds since 1970: that of the wall clock, or of the newest version

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use mqtt_lb_user::config::{Balance, CheckKind, Config, Pool, ProxyProtocol};
+use mqtt_lb_user::config::{
+    Balance, CheckKind, Config, KeyField, KeySpec, Pattern, Pool, ProxyProtocol,
+};
 
 use crate::common::{Done, done, resolve};
 
@@ -370,5 +372,149 @@ fn nothing_is_left() {
             failed.why
         );
         assert!(!failed.notes.is_empty(), "{text}");
+    }
+}
+
+#[test]
+fn algorithms() {
+    let balance = |lines: &str| {
+        let done = backend(lines);
+        (
+            pool(&done).balance,
+            pool(&done).bounded_load,
+            done.notes.len(),
+        )
+    };
+    assert_eq!(
+        balance(" balance leastconn\n"),
+        (Balance::LeastConn, None, 0)
+    );
+    assert_eq!(
+        balance(" balance static-rr\n"),
+        (Balance::RoundRobin, None, 0)
+    );
+    assert_eq!(balance(" balance random\n"), (Balance::Random, None, 0));
+    assert_eq!(balance(" balance random(3)\n"), (Balance::Random, None, 1));
+    assert_eq!(balance(" balance source\n"), (Balance::Source, None, 1));
+    assert_eq!(balance(" balance first\n"), (Balance::RoundRobin, None, 1));
+    let hash = format!(" balance hash {ID}\n hash-type consistent\n");
+    assert_eq!(balance(&hash), (Balance::Hash, None, 2));
+    let bounded = format!("{hash} hash-balance-factor 150\n");
+    assert_eq!(balance(&bounded), (Balance::Hash, Some(150), 2));
+    let off = format!("{hash} hash-balance-factor 0\n");
+    assert_eq!(balance(&off), (Balance::Hash, None, 2));
+}
+
+const ID: &str = "req.payload(0,0),mqtt_field_value(connect,client_identifier)";
+
+#[test]
+fn keys() {
+    let stick = " stick-table type string size 10 expire 1m\n stick on ";
+    let key = |expression: &str| {
+        let done = backend(&format!("{stick}{expression}\n"));
+        assert!(done.complete, "{:?}", done.notes);
+        pool(&done).key.clone()
+    };
+    assert_eq!(key(ID), KeySpec::default());
+    assert_eq!(key("src").from, KeyField::Source);
+    assert_eq!(
+        key(&ID.replace("client_identifier", "username")).from,
+        KeyField::Username
+    );
+    assert_eq!(
+        key(&ID.replace("client_identifier", "will_topic")).from,
+        KeyField::WillTopic
+    );
+    let first = key(&format!("{ID},field(1,:)"));
+    assert!(first.pattern.is_some() && first.from == KeyField::ClientId);
+    // A pool has one key, for its table and its hash.
+    let done = backend(&format!(" balance hash src\n{stick}{ID}\n"));
+    assert_eq!(done.not_taken(), [format!("7: stick on {ID}")]);
+}
+
+#[test]
+fn limits_and_backups_of_servers() {
+    let done = backend(
+        " timeout connect 7s\n default-server check maxconn 50 slowstart 1m on-marked-down \
+         shutdown-sessions\n server s2 10.0.0.2:1883 backup\n server s3 10.0.0.3:1883 backup \
+         maxconn 0\n",
+    );
+    let pool = pool(&done);
+    let backends = pool.backends.iter().map(|b| (b.maxconn, b.backup));
+    assert_eq!(
+        backends.collect::<Vec<_>>(),
+        [(Some(50), true), (None, true), (Some(50), false)]
+    );
+    assert_eq!(pool.slow_start, Duration::from_secs(60));
+    assert_eq!(pool.queue.map(|q| q.timeout), Some(Duration::from_secs(7)));
+    assert!(done.note(8, "backup").contains("HAProxy uses the first"));
+    assert!(done.complete, "{:?}", done.notes);
+    let own = backend(" timeout queue 3s\n default-server maxconn 50\n timeout connect 7s\n");
+    assert_eq!(
+        own.config.pools["b"].queue.map(|q| q.timeout),
+        Some(Duration::from_secs(3))
+    );
+    assert_eq!(backend("").config.pools["b"].queue, None);
+}
+
+#[test]
+fn routes() {
+    let field = |name: &str| format!("req.payload(0,0),mqtt_field_value(connect,{name})");
+    let (id, user, level) = (
+        field("client_identifier"),
+        field("username"),
+        field("protocol_version"),
+    );
+    let text = format!(
+        "frontend f\n bind :1883\n bind :1884\n acl v3 {level} -m str 3 4\n \
+         use_backend old if v3 {{ {id} -m beg dev- }}\n use_backend b if !v3\n \
+         use_backend nowhere if v3\n use_backend old if v3 or {{ {user} -i x }}\n \
+         use_backend all\n use_backend b if v3\n default_backend b\n\
+         backend old\n server o 10.0.0.2:1883 check on-marked-down shutdown-sessions\n\
+         backend all\n{SERVER}backend b\n{SERVER}"
+    );
+    let done = done(&text);
+    assert_eq!(
+        done.not_taken(),
+        ["6: use_backend b if !v3", "7: use_backend nowhere if v3"]
+    );
+    assert_eq!(done.config.listeners.len(), 2);
+    for listener in done.config.listeners.values() {
+        assert_eq!(listener.pool, "all", "what nobody else takes");
+        let [both, level, user] = listener.routes.as_slice() else {
+            panic!("{:?}", listener.routes);
+        };
+        assert!([both, level, user].iter().all(|route| route.pool == "old"));
+        assert_eq!(both.level, Some(vec![3, 4]));
+        assert_eq!(both.client_id, Some(Pattern::new(r"^dev\-").unwrap()));
+        assert_eq!((&level.level, &level.client_id), (&both.level, &None));
+        assert_eq!(user.username, Some(Pattern::new("(?i)^x$").unwrap()));
+    }
+    assert!(
+        done.note(10, "use_backend b if v3")
+            .starts_with("not needed: ")
+    );
+    assert!(done.note(16, "backend b").starts_with("not needed: "));
+}
+
+/// A route without one of its conditions would take clients that are not its.
+#[test]
+fn a_route_with_a_wrong_condition_is_left_out_whole() {
+    let user = "req.payload(0,0),mqtt_field_value(connect,username)";
+    let level = "req.payload(0,0),mqtt_field_value(connect,protocol_version)";
+    for wrong in [
+        format!("{{ {user} -m reg (?=x) }} {{ {level} 4 }}"),
+        format!("{{ {user} x }} {{ {level} 9 }}"),
+    ] {
+        let rule = format!("bind :1\n use_backend b if {wrong}\n ");
+        let text = FRONT.replace("bind 10.1.1.1:1883\n ", &rule);
+        let done = done(&format!("{text}{SERVER}"));
+        assert!(done.config.listeners["f"].routes.is_empty(), "{wrong}");
+        assert_eq!(done.not_taken().len(), 1, "{:?}", done.notes);
+        assert!(
+            done.text.contains("# [[listener.f.route]]"),
+            "{}",
+            done.text
+        );
     }
 }

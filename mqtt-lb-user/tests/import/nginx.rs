@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use mqtt_lb_user::config::{Balance, CheckKind, Pool, ProxyProtocol};
+use mqtt_lb_user::config::{Balance, CheckKind, KeyField, Pattern, Pool, ProxyProtocol};
 
 use crate::common::{Done, done};
 
@@ -158,7 +158,7 @@ fn what_is_left_out() {
          server { listen 1883; proxy_pass u; allow 10.0.0.0/8; deny all; }\n\
          server { listen 8883 ssl; proxy_pass u; ssl_certificate x; }\n\
          server { listen 1884 proxy_protocol; proxy_pass $up; }\n\
-         map $mqtt_preread_username $up { default u; }\nfrobnicate on;\n}\n",
+         map $remote_addr $up { default u; }\nfrobnicate on;\n}\n",
     );
     assert_eq!(done.config.workers, 3);
     assert_eq!(done.config.listeners.len(), 1);
@@ -173,7 +173,7 @@ fn what_is_left_out() {
             "10: server",
             "11: proxy_pass $up",
             "11: proxy_protocol",
-            "12: map $mqtt_preread_username $up",
+            "12: map $remote_addr $up",
             "13: frobnicate on",
         ]
     );
@@ -185,4 +185,55 @@ fn what_is_left_out() {
 fn the_part_that_a_stream_block_includes() {
     let done = done("upstream u { server 10.0.0.1:1; }\nserver { listen 1; proxy_pass u; }\n");
     assert_eq!(done.config.pools["u"].backends.len(), 1);
+}
+
+#[test]
+fn keys_and_limits() {
+    let done = stream("hash $mqtt_preread_username consistent;", "");
+    assert_eq!(pool(&done).key.from, KeyField::Username);
+    let done = stream("hash $remote_addr consistent;", "");
+    assert_eq!(
+        (pool(&done).balance, done.notes.len()),
+        (Balance::Source, 0)
+    );
+    let done = stream("random two least_conn;", "");
+    assert_eq!(
+        (pool(&done).balance, done.notes.len()),
+        (Balance::Random, 0)
+    );
+    let done = stream("server 10.0.0.2:1 max_conns=9 backup slow_start=30s;", "");
+    let first = &pool(&done).backends[0];
+    assert_eq!((first.maxconn, first.backup), (Some(9), true));
+    assert_eq!(pool(&done).slow_start, Duration::from_secs(30));
+    assert_eq!(pool(&done).queue, None, "nginx has nobody wait");
+    assert_eq!(done.notes, [""; 0]);
+}
+
+#[test]
+fn a_map_over_a_field_of_connect_is_routes() {
+    let text = "stream {\n\
+         map $mqtt_preread_username $up {\n ~^t[0-9] u;\n exact v;\n default v;\n ~*x 10.0.0.9:1;\n hostnames;\n}\n\
+         upstream u { server 10.0.0.1:1; }\nupstream v { server 10.0.0.2:1; }\n\
+         server { listen 1883; proxy_pass $up; health_check; proxy_protocol on; }\n}\n";
+    let done = crate::common::done(text);
+    assert_eq!(done.not_taken(), ["7: hostnames"]);
+    let listener = &done.config.listeners["mqtt"];
+    assert_eq!(listener.pool, "v");
+    let routes = listener.routes.iter();
+    let routes: Vec<_> = routes
+        .map(|r| (r.pool.as_str(), r.username.clone()))
+        .collect();
+    let pattern = |text: &str| Some(Pattern::new(text).unwrap());
+    let expected = [
+        ("v", pattern("(?i)^exact$")),
+        ("u", pattern("^t[0-9]")),
+        ("mqtt", pattern("(?i)x")),
+    ];
+    assert_eq!(routes, expected, "strings before expressions");
+    let pools = done.config.pools.values();
+    assert!(
+        pools
+            .into_iter()
+            .all(|pool| pool.proxy_protocol == ProxyProtocol::V1)
+    );
 }

@@ -4,7 +4,6 @@
 
 use std::io;
 use std::os::fd::{AsRawFd as _, BorrowedFd};
-use std::time::Duration;
 
 /// `BPF_PROG_TEST_RUN` (linux/bpf.h, `enum bpf_cmd`).
 const BPF_PROG_TEST_RUN: libc::c_long = 10;
@@ -13,10 +12,10 @@ const BPF_PROG_TEST_RUN: libc::c_long = 10;
 /// the program has kept that sum right: `EBADMSG` if not (Linux 6.16).
 pub const CHECKSUM_COMPLETE: u32 = 1 << 2;
 
-/// The part of `union bpf_attr` that the command reads.
+/// The part of `union bpf_attr` that the command reads and writes.
 #[repr(C)]
 #[derive(Default)]
-struct Attr {
+pub struct Attr {
     prog_fd: u32,
     retval: u32,
     data_size_in: u32,
@@ -24,7 +23,8 @@ struct Attr {
     data_in: u64,
     data_out: u64,
     repeat: u32,
-    duration: u32,
+    /// Mean time of a run in whole nanoseconds.
+    pub duration: u32,
     ctx_size_in: u32,
     ctx_size_out: u32,
     ctx_in: u64,
@@ -77,19 +77,8 @@ pub fn run(
     Ok(attr.retval as i32)
 }
 
-/// Runs a program so many times on `frame`, which is as the last run has left it; the
-/// mean time of a run, in whole nanoseconds as the kernel tells it.
-pub fn time(
-    program: BorrowedFd<'_>,
-    frame: &[u8],
-    skb: Option<Skb>,
-    repeat: u32,
-) -> io::Result<Duration> {
-    let attr = call(program, frame, skb, 0, repeat, &mut Vec::new())?;
-    Ok(Duration::from_nanos(attr.duration.into()))
-}
-
-fn call(
+/// The same so many times, each on what the run before has left of the packet.
+pub fn call(
     program: BorrowedFd<'_>,
     frame: &[u8],
     skb: Option<Skb>,

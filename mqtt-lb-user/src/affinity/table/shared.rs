@@ -26,10 +26,11 @@ pub struct Said {
 
 impl StickTable {
     /// From now on every change made here is noted in an [`Outbox`] with room for `limit` keys,
-    /// and `wake` is called. A table that is shared already keeps its clock.
+    /// and `wake` is called. A table that is shared already keeps what it has noted, and
+    /// takes over the rest.
     pub fn start_sharing(&mut self, clock: Clock, limit: usize, wake: impl Fn() + Send + 'static) {
         match &mut self.outbox {
-            Some(outbox) => outbox.configure(limit, Box::new(wake)),
+            Some(outbox) => outbox.configure(&clock, limit, Box::new(wake)),
             None => self.outbox = Some(Outbox::new(clock, limit, Box::new(wake))),
         }
     }

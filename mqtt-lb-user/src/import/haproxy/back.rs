@@ -17,6 +17,10 @@ pub(super) struct Back<'a> {
     pub(super) key: Option<(Key, Said)>,
     /// What checks send and expect.
     pub(super) checks: check::Checks,
+    /// Time a client may wait for a place.
+    queue: Option<(String, Said)>,
+    /// All backups are used at once.
+    pub(super) all_backups: bool,
 }
 
 /// Reads the backends that frontends lead to, in the order of the file.
@@ -47,6 +51,8 @@ fn read(reader: &mut Reader<'_>, proxy: &Proxy, pool: &Pool) {
         table: reader.draft.table(&["pool", &pool.name], &proxy.said),
         key: None,
         checks: check::Checks::default(),
+        queue: connect_timeout(proxy),
+        all_backups: false,
     };
     let mut defaults = Params::new();
     let mut all = Vec::new();
@@ -83,7 +89,7 @@ fn read(reader: &mut Reader<'_>, proxy: &Proxy, pool: &Pool) {
                 true
             }
             ["timeout", "queue", limit] => {
-                back.checks.queue = Some(((*limit).to_owned(), said.clone()));
+                back.queue = Some(((*limit).to_owned(), said.clone()));
                 true
             }
             ["timeout", "check", limit] => {
@@ -96,10 +102,7 @@ fn read(reader: &mut Reader<'_>, proxy: &Proxy, pool: &Pool) {
                 true
             }
             ["option", "allbackups"] => {
-                reader
-                    .draft
-                    .notes
-                    .not_needed(said, "backups are used together, all of them");
+                back.all_backups = true;
                 true
             }
             words => {
@@ -143,11 +146,26 @@ impl Back<'_> {
         }
     }
 
-    /// Writes the time that clients wait for a place.
-    pub(super) fn queue(&self, reader: &mut Reader<'_>, said: &Said) {
-        if let Some((limit, at)) = &self.checks.queue {
-            let table = reader.draft.table(&["pool", self.name, "queue"], said);
-            time(reader, table, "timeout", limit, at);
+    /// Writes the queue, in which HAProxy has clients wait for servers that are full.
+    pub(super) fn queue(&self, reader: &mut Reader<'_>, maxconn: &Said) {
+        let path = ["pool", self.name, "queue"];
+        let table = reader.draft.table(&path, maxconn);
+        if let Some((limit, said)) = &self.queue {
+            time(reader, table, "timeout", limit, said);
         }
+        let why = format!(
+            "clients wait for a place, 1000 at most: [pool.{}.queue] size",
+            self.name
+        );
+        reader.draft.notes.differs(maxconn, why);
     }
+}
+
+/// What HAProxy takes for the time in the queue when there is no `timeout queue`.
+fn connect_timeout(proxy: &Proxy) -> Option<(String, Said)> {
+    let mut lines = proxy.lines.iter();
+    lines.find_map(|line| match line.words().as_slice() {
+        ["timeout", "connect", limit] => Some(((*limit).to_owned(), line.said.clone())),
+        _ => None,
+    })
 }

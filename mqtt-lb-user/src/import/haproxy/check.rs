@@ -3,7 +3,7 @@
 use super::Reader;
 use crate::import::note::Said;
 
-/// What a backend says about its checks and its queue.
+/// What a backend says about its checks.
 #[derive(Debug, Default)]
 pub(super) struct Checks {
     /// Sends a CONNECT.
@@ -12,8 +12,6 @@ pub(super) struct Checks {
     pub(super) connack: bool,
     /// Time a check may take.
     pub(super) timeout: Option<(String, Said)>,
-    /// Time a client may wait for a place.
-    pub(super) queue: Option<(String, Said)>,
 }
 
 /// Takes a line about checks; whether it is one.

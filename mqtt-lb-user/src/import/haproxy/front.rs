@@ -1,5 +1,6 @@
 //! Frontends: listeners, and the pool that their clients go to.
 
+use super::condition::{Acls, Conditions, routes};
 use super::fetch::{Field, fetch};
 use super::sections::Proxy;
 use super::units::size;
@@ -42,6 +43,8 @@ fn read(reader: &mut Reader<'_>, proxy: &Proxy, limits: &mut Vec<(u64, Said)>) {
         return reader.draft.notes.not_taken(&proxy.said, why);
     }
     let mut default = proxy.back.then(|| (proxy.name.clone(), proxy.said.clone()));
+    let mut everyone = None;
+    let acls = acls(proxy);
     for line in proxy.lines.iter().filter(|line| line.words[0] != "bind") {
         if !reader.clear(line) {
             continue;
@@ -51,6 +54,30 @@ fn read(reader: &mut Reader<'_>, proxy: &Proxy, limits: &mut Vec<(u64, Said)>) {
         let known = match words.as_slice() {
             ["default_backend", name] if !proxy.back => {
                 default = Some(((*name).to_owned(), said.clone()));
+                true
+            }
+            ["acl", ..] => true,
+            ["use_backend", ..] if everyone.is_some() => {
+                let why = "no client comes that far: a line above takes all of them";
+                reader.draft.notes.not_needed(said, why);
+                true
+            }
+            ["use_backend", name] => {
+                everyone = Some(((*name).to_owned(), said.clone()));
+                true
+            }
+            ["use_backend", name, "if", ..] => {
+                match routes(&line.words[3..], &acls) {
+                    Ok(routes) => write_routes(reader, name, &routes, &listeners, said),
+                    Err(why) => reader.draft.notes.not_taken(said, why),
+                }
+                true
+            }
+            ["use_backend", _, "unless", ..] => {
+                reader
+                    .draft
+                    .notes
+                    .not_taken(said, "routes cannot ask for what is not");
                 true
             }
             ["maxconn", number] => {
@@ -71,7 +98,53 @@ fn read(reader: &mut Reader<'_>, proxy: &Proxy, limits: &mut Vec<(u64, Said)>) {
         };
         reader.known(line, known);
     }
-    lead(reader, proxy, default, &listeners);
+    lead(reader, proxy, everyone.or(default), &listeners);
+}
+
+/// The acls of a proxy.
+fn acls(proxy: &Proxy) -> Acls<'_> {
+    let mut acls = Acls::new();
+    for line in &proxy.lines {
+        if let [first, name, test @ ..] = line.words.as_slice() {
+            if first == "acl" && line.unclear.is_none() {
+                acls.entry(name).or_default().push(test);
+            }
+        }
+    }
+    acls
+}
+
+/// Writes the routes of each listener to the pool of the backend `name`.
+fn write_routes(
+    reader: &mut Reader<'_>,
+    name: &str,
+    routes: &[Conditions],
+    listeners: &[TableId],
+    said: &Said,
+) {
+    let Some(pool) = reader.pool(name, listeners) else {
+        let why = format!("there is no backend {name} in this file");
+        return reader.draft.notes.not_taken(said, why);
+    };
+    for &listener in listeners {
+        for route in routes {
+            let path = reader.draft[listener].below("route");
+            let path: Vec<&str> = path.iter().map(String::as_str).collect();
+            let table = reader.draft.append(&path, said);
+            reader.draft.set(table, "pool", text(&pool), said);
+            if let Some(levels) = &route.level {
+                let levels: Vec<String> = levels.iter().map(u8::to_string).collect();
+                let levels = format!("[{}]", levels.join(", "));
+                reader.draft.set(table, "level", levels, said);
+            }
+            if let Some(pattern) = &route.client_id {
+                reader.draft.set(table, "client_id", text(pattern), said);
+            }
+            if let Some(pattern) = &route.username {
+                reader.draft.set(table, "username", text(pattern), said);
+            }
+        }
+    }
 }
 
 /// Leads `listeners` to the pool of their default backend.

@@ -4,6 +4,7 @@ mod back;
 mod balance;
 mod bind;
 mod check;
+mod condition;
 mod fetch;
 mod front;
 mod global;

@@ -21,8 +21,14 @@ pub(super) fn write(
     proxy_protocol(reader, back, servers);
     health(reader, back, servers);
     on_marked_down(reader, back, servers);
-    if let Some(limited) = servers.iter().find_map(|s| s.params.get("maxconn")) {
-        back.queue(reader, &limited.said);
+    let mut limits = servers.iter().filter_map(|s| s.params.get("maxconn"));
+    if let Some(limit) = limits.find(|limit| limit.value() != "0") {
+        back.queue(reader, &limit.said);
+    }
+    let backups = servers.iter().filter_map(|s| s.params.get("backup"));
+    for backup in backups.skip(1).filter(|_| !back.all_backups) {
+        let why = "backups share the clients; HAProxy uses the first that is up";
+        reader.draft.notes.differs(&backup.said, why);
     }
     for server in servers {
         let name = names.take(&server.name);

@@ -2,6 +2,7 @@
 
 mod main_block;
 mod pool;
+mod routes;
 mod server;
 mod syntax;
 mod units;

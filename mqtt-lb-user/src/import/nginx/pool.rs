@@ -5,16 +5,22 @@ use super::{Reader, upstream};
 use crate::import::note::Said;
 use crate::import::toml_text::text;
 
-/// The name of the pool that `pass` leads to, written when it is new; `None` when there
-/// is none.
+/// What a server says about the pool that its clients go to.
+pub(super) struct Settings<'a> {
+    pub(super) proxy_protocol: Option<&'a Directive>,
+    pub(super) health_check: Option<&'a Directive>,
+    pub(super) health_check_timeout: Option<&'a Directive>,
+}
+
+/// The name of the pool that `pass` leads to by `target`, written when it is new; `None`
+/// when there is none.
 pub(super) fn pool(
     reader: &mut Reader<'_>,
-    pass: &Directive,
-    proxy_protocol: Option<&Directive>,
-    check: Option<&Directive>,
-    check_timeout: Option<&Directive>,
+    pass: &Said,
+    target: &str,
+    own: &Settings<'_>,
 ) -> Option<String> {
-    let target = pass.words.get(1)?.clone();
+    let target = target.to_owned();
     let name = match reader.pool_of.get(&target) {
         Some(name) => name.clone(),
         None => {
@@ -23,34 +29,32 @@ pub(super) fn pool(
             name
         }
     };
-    let table = reader.draft.table(&["pool", &name], &pass.said);
-    match proxy_protocol {
+    let table = reader.draft.table(&["pool", &name], pass);
+    match own.proxy_protocol {
         Some(d) if d.words() == ["proxy_protocol", "on"] => {
             reader
                 .draft
                 .set(table, "proxy_protocol", text("v1"), &d.said);
         }
         // Another server of the same upstream may say otherwise.
-        _ => reader
-            .draft
-            .set(table, "proxy_protocol", text("off"), &pass.said),
+        _ => reader.draft.set(table, "proxy_protocol", text("off"), pass),
     }
-    match check {
-        Some(check) => health(reader, &name, check, check_timeout),
+    match own.health_check {
+        Some(check) => health(reader, &name, check, own.health_check_timeout),
         None => {
             let why = format!("backends are checked: [pool.{name}.health] type = \"off\" ends it");
-            reader.draft.notes.differs(&pass.said, why);
+            reader.draft.notes.differs(pass, why);
         }
     }
     Some(name)
 }
 
 /// Writes the pool for `target` and says its name.
-fn written(reader: &mut Reader<'_>, pass: &Directive, target: &str) -> Option<String> {
+fn written(reader: &mut Reader<'_>, pass: &Said, target: &str) -> Option<String> {
     if target.contains('$') {
         let why = "where clients go depends on a variable: write routes, [[listener.NAME.route]]; \
                    the listener is left out";
-        reader.draft.notes.not_taken(&pass.said, why);
+        reader.draft.notes.not_taken(pass, why);
         return None;
     }
     if let Some(block) = reader.upstream(target) {
@@ -63,8 +67,8 @@ fn written(reader: &mut Reader<'_>, pass: &Directive, target: &str) -> Option<St
         return Some(name);
     }
     let name = reader.pools.take("mqtt");
-    reader.draft.table(&["pool", &name], &pass.said);
-    upstream::backend(reader, &name, "b1", target, &pass.said);
+    reader.draft.table(&["pool", &name], pass);
+    upstream::backend(reader, &name, "b1", target, pass);
     Some(name)
 }
 

@@ -1,8 +1,9 @@
 //! `server` blocks: listeners, and where their clients go.
 
 use super::main_block::INCLUDE;
+use super::pool::{self, Settings};
 use super::syntax::Directive;
-use super::{Reader, pool};
+use super::{Reader, routes};
 use crate::import::address::numeric;
 use crate::import::draft::TableId;
 use crate::import::note::Said;
@@ -35,6 +36,7 @@ fn common(reader: &mut Reader<'_>, directive: &Directive) {
             let why = "no scripts are run: CONNECT is read by mqtt-lb itself";
             reader.draft.notes.not_needed(said, why);
         }
+        ["map", _, variable] if routes::map(reader, variable).is_some() => {}
         ["map" | "geo" | "split_clients", ..] => {
             let why = "variables are not taken: write routes, [[listener.NAME.route]]";
             reader
@@ -78,19 +80,12 @@ fn server(reader: &mut Reader<'_>, directive: &Directive, stream: &[&Directive])
             reader.time(&["timeouts"], key, &text, &directive.said);
         }
     }
-    let pool = pool::pool(
-        reader,
-        pass,
-        has("proxy_protocol"),
-        has("health_check"),
-        has("health_check_timeout"),
-    );
-    for listener in listeners {
-        match &pool {
-            Some(pool) => reader.draft.set(listener, "pool", text(pool), &pass.said),
-            None => reader.draft.leave_out(listener, "there is no pool for it"),
-        }
-    }
+    let own = Settings {
+        proxy_protocol: has("proxy_protocol"),
+        health_check: has("health_check"),
+        health_check_timeout: has("health_check_timeout"),
+    };
+    lead(reader, pass, &own, &listeners);
     let read = [
         "listen",
         "proxy_pass",
@@ -106,6 +101,44 @@ fn server(reader: &mut Reader<'_>, directive: &Directive, stream: &[&Directive])
                 .draft
                 .notes
                 .not_taken(&directive.said, "it is not understood");
+        }
+    }
+}
+
+/// Leads `listeners` where `pass` says: to a pool, or by a map to several.
+fn lead(reader: &mut Reader<'_>, pass: &Directive, own: &Settings<'_>, listeners: &[TableId]) {
+    let target = pass.words.get(1).map_or("", String::as_str);
+    let (default, routes) = match routes::map(reader, target) {
+        Some(block) => {
+            let all = routes::read(reader, block);
+            (all.default, all.routes)
+        }
+        None => (Some((target.to_owned(), pass.said.clone())), Vec::new()),
+    };
+    if default.is_none() {
+        let why = "its map has no default: the listener is left out";
+        reader.draft.notes.not_taken(&pass.said, why);
+    }
+    let default = default.and_then(|(to, said)| pool::pool(reader, &said, &to, own));
+    for &listener in listeners {
+        match &default {
+            Some(pool) => reader.draft.set(listener, "pool", text(pool), &pass.said),
+            None => reader.draft.leave_out(listener, "there is no pool for it"),
+        }
+    }
+    if default.is_none() {
+        return;
+    }
+    for (key, pattern, to, said) in routes {
+        let Some(pool) = pool::pool(reader, &said, &to, own) else {
+            continue;
+        };
+        for &listener in listeners {
+            let path = reader.draft[listener].below("route");
+            let path: Vec<&str> = path.iter().map(String::as_str).collect();
+            let table = reader.draft.append(&path, &said);
+            reader.draft.set(table, "pool", text(&pool), &said);
+            reader.draft.set(table, key, text(&pattern), &said);
         }
     }
 }

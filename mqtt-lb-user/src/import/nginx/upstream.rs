@@ -139,7 +139,12 @@ fn hash(
     let from = match variable.as_str() {
         "$mqtt_preread_clientid" => "client_id",
         "$mqtt_preread_username" => "username",
-        "$remote_addr" | "$binary_remote_addr" => "source",
+        "$remote_addr" => {
+            if rest != ["consistent"] {
+                moved(reader, said);
+            }
+            return reader.draft.set(table, "balance", text("source"), said);
+        }
         script if set_by_script(reader, script) => {
             let why =
                 "taken as the client id, which scripts for MQTT give: look whether this one does";
@@ -153,18 +158,20 @@ fn hash(
         }
     };
     if rest != ["consistent"] {
-        let why = "the hash is consistent: clients get another node than nginx gives them, the \
-                   same one each time";
-        reader.draft.notes.differs(said, why);
-    } else if from == "source" {
-        let why = "clients may get another node than nginx gives them, the same one each time";
-        reader.draft.notes.differs(said, why);
+        moved(reader, said);
     }
     reader.draft.set(table, "balance", text("hash"), said);
     if from != "client_id" {
         let key = reader.draft.table(&["pool", pool, "key"], said);
         reader.draft.set(key, "from", text(from), said);
     }
+}
+
+/// A hash that is not consistent has other answers than one that is.
+fn moved(reader: &mut Reader<'_>, said: &Said) {
+    let why = "the hash is consistent: clients get another node than nginx gives them, the same \
+               one each time";
+    reader.draft.notes.differs(said, why);
 }
 
 /// Whether a script sets `variable`.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io::{self, Read, Write};
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
@@ -23,7 +23,9 @@ const PORT: u16 = 1883;
 /// Time to start, or to reload.
 const LIMIT: Duration = Duration::from_secs(20);
 /// Time for one client to get in.
-const VISIT: Duration = Duration::from_secs(2);
+const VISIT: Duration = Duration::from_secs(1);
+/// Between start and reload: a balancer that has just begun may not know the signal yet.
+const REST: Duration = Duration::from_millis(500);
 /// Between two clients.
 const PAUSE: Duration = Duration::from_millis(1);
 
@@ -56,6 +58,7 @@ pub fn round(candidate: Candidate, setting: Setting) -> Result<Round> {
         count: 0,
     };
     let start = visits.until(&mut balancer, &brokers[0], begin)?;
+    std::thread::sleep(REST);
     let begin = Instant::now();
     balancer.reload(&sides(1))?;
     let reload = visits.until(&mut balancer, &brokers[1], begin)?;
@@ -99,7 +102,8 @@ impl Visits<'_> {
 
     fn visit(&mut self) -> io::Result<()> {
         self.count += 1;
-        let mut stream = self.ns.connect(self.front)?;
+        let connect = || TcpStream::connect_timeout(&self.front, VISIT);
+        let mut stream = self.ns.run(connect)?;
         stream.set_read_timeout(Some(VISIT))?;
         let id = format!("visit-{}", self.count);
         stream.write_all(&Connect::new(&id).encode())?;
