@@ -1,6 +1,7 @@
 //! The command line.
 
 pub mod admin;
+mod explain;
 pub mod import;
 mod run;
 
@@ -11,6 +12,7 @@ use clap::{Args, Parser, Subcommand};
 use mqtt_lb_user::config::units::parse_duration;
 use mqtt_lb_user::config::{DEFAULT_ADMIN_SOCKET, MAX_WEIGHT, PathKind, Splice, parse_pin};
 
+pub use explain::Explain;
 pub use import::Import;
 pub use run::Run;
 
@@ -83,6 +85,11 @@ pub enum Command {
         #[command(flatten)]
         socket: Socket,
     },
+    /// Say where a client would go now, and why; nothing changes.
+    ///
+    /// Prints listener, route, key and table entry, and every backend with its place in
+    /// the order and the reason for it.
+    Explain(Explain),
     /// Show the client ids that a running balancer sees most often.
     Ids {
         /// What to do with the ids.

@@ -44,6 +44,7 @@ fn main() -> ExitCode {
             socket,
         } => ask(&socket, &format!("show guard {count}")),
         Command::Table { command, socket } => ask(&socket, &command.line()),
+        Command::Explain(explain) => ask(&explain.socket, &explain.line()),
         Command::Ids { command, socket } => ask(&socket, &command.line()),
         Command::Backend { command, socket } => ask(&socket, &command.line()),
     };

@@ -7,6 +7,7 @@
 //! backends.
 
 pub mod balance;
+pub mod explain;
 mod fields;
 mod key;
 mod moving;

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use super::balance::{Policy, Ranking};
+use super::balance::{Policy, Ranking, Tier};
 use super::rebalance::{Kind, Planner};
 use super::{BackendId, Candidate, Client, Server, StickTable, Sticky};
 use crate::config::Stick;
@@ -44,6 +44,11 @@ impl Affinity {
             (None, Some(stick)) => Some(StickTable::new(stick)),
             (_, None) => None,
         };
+    }
+
+    /// Where in the order each candidate belongs, whatever the balance.
+    pub(super) fn tiers(&self, candidates: &[Candidate]) -> Vec<Tier> {
+        self.ranking.tiers(candidates)
     }
 
     /// Follows changed weights.

@@ -8,6 +8,7 @@
 mod admission;
 pub mod check;
 pub mod dial;
+mod explain;
 pub mod health;
 mod lease;
 mod line;
@@ -25,6 +26,7 @@ mod state;
 pub mod sweep;
 
 pub use admission::{Admission, Place};
+pub use explain::Decision;
 pub use lease::Lease;
 pub use moves::Moves;
 pub use node::Backend;

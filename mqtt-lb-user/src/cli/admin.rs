@@ -22,7 +22,7 @@ const ERROR: &str = "error: ";
 
 /// A client id, byte for byte.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Key(Vec<u8>);
+pub struct Key(pub(super) Vec<u8>);
 
 /// Reads a client id in the notation of the log: `\xNN` is a byte.
 pub fn parse_key(text: &str) -> Result<Key, String> {

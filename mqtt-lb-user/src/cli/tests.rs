@@ -23,6 +23,7 @@ fn words(line: &str) -> String {
         Command::Table { command, .. } => command.line(),
         Command::Backend { command, .. } => command.line(),
         Command::Ids { command, .. } => command.line(),
+        Command::Explain(explain) => explain.line(),
         Command::Flows {
             command: FlowsCommand::List { path },
             ..
@@ -204,6 +205,15 @@ fn commands_become_the_words_of_the_socket() {
         (
             "mqtt-lb table clear emqx --backend emqx1",
             "clear table emqx backend emqx1",
+        ),
+        ("mqtt-lb explain c0", "explain c0"),
+        (
+            r"mqtt-lb explain a\x00 --level 5 --username a;b --property t=1 --property u=2",
+            r#"explain "a\x00" level=5 "username=a;b" property=t=1 property=u=2"#,
+        ),
+        (
+            "mqtt-lb explain c0 --listener mqtt --source 192.0.2.7 --will-topic t/x",
+            "explain c0 listener=mqtt will_topic=t/x source=192.0.2.7",
         ),
         ("mqtt-lb ids top", "show ids 10"),
         ("mqtt-lb ids top -n 3", "show ids 3"),

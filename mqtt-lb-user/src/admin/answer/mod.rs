@@ -2,6 +2,7 @@
 
 mod backend;
 mod columns;
+mod explain;
 mod guard;
 mod ids;
 mod info;
@@ -37,6 +38,7 @@ fn execute(command: Command, context: &Context) -> Result<Answer, String> {
         Command::Backend(command) => backend::answer(command, context),
         Command::ShowFlows { path } => Ok(Box::new(flows::show(flows(context)?.clone(), path))),
         Command::ShowGuard { count } => guard::answer(context, count).map(text),
+        Command::Explain(command) => explain::answer(&command, context),
         Command::Ids(command) => ids::answer(&command, context),
         Command::Table(command) => table::answer(command, context),
     }

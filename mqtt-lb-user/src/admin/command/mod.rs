@@ -4,6 +4,7 @@
 //! its words are read.
 
 mod backend;
+mod explain;
 mod flows;
 mod guard;
 mod ids;
@@ -17,6 +18,7 @@ use crate::config::PathKind;
 use crate::escape::Escaped;
 
 pub use backend::BackendCommand;
+pub use explain::ExplainCommand;
 pub use ids::IdsCommand;
 pub use table::{Entries, TableCommand};
 
@@ -43,6 +45,8 @@ pub enum Command {
         /// Prefixes to name at most.
         count: usize,
     },
+    /// `explain CLIENT_ID [NAME=VALUE]...`
+    Explain(Box<ExplainCommand>),
     /// Something of client ids.
     Ids(IdsCommand),
     /// Something of stick tables.
@@ -88,12 +92,13 @@ struct Group {
 }
 
 /// In the order of `help`.
-const GROUPS: [Group; 6] = [
+const GROUPS: [Group; 7] = [
     session::GROUP,
     backend::GROUP,
     flows::GROUP,
     table::GROUP,
     guard::GROUP,
+    explain::GROUP,
     ids::GROUP,
 ];
 

@@ -13,6 +13,7 @@ use super::{BackendId, Candidate, Client, Server};
 use crate::config::Balance;
 
 pub use ranking::Ranking;
+pub(super) use ranking::Tier;
 
 /// How a pool balances.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -6,7 +6,7 @@ use crate::affinity::{BackendId, Candidate, Client, Server};
 
 /// Which of a pool's backends come before which others, whatever the balance.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Tier {
+pub(in crate::affinity) enum Tier {
     /// They take the client.
     Open,
     /// Over the bound of the load: better than a backup, and than nobody.
@@ -64,6 +64,13 @@ impl Ranking {
     /// Follows changed weights.
     pub fn reweigh(&mut self, servers: &[Server]) {
         self.balancer.reconfigure(servers);
+    }
+
+    /// The tier of each candidate now.
+    pub(in crate::affinity) fn tiers(&self, candidates: &[Candidate]) -> Vec<Tier> {
+        let mut copy = self.fork();
+        copy.sort(candidates);
+        copy.tiers
     }
 
     /// A copy that will answer as this one would.
