@@ -24,8 +24,15 @@ pub(super) struct Spliced {
 
 impl Resident for Spliced {
     fn named(&mut self, name: u64) {
-        if let Some(id) = self.id {
-            self.open.shared().ids.dissolved(id, name);
+        let Some(id) = self.id else { return };
+        let shared = self.open.shared();
+        let residents = shared.paths.residents();
+        if residents.is_some_and(|residents| residents.closing(name)) {
+            // One that was found closing must not stand for a living one of its id.
+            shared.ids.ended(id, true);
+            self.id = None;
+        } else {
+            shared.ids.dissolved(id, name);
         }
     }
 
