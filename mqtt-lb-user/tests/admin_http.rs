@@ -112,6 +112,9 @@ async fn every_metric_is_documented() {
     let (address, context, _shutdown) = start();
     // A metric without series is not shown.
     context.metrics.listener("mqtt").refused("tls");
+    context.metrics.listener("mqtt").routed("emqx");
+    context.metrics.pool("emqx").snapshot();
+    context.metrics.share_pool("emqx");
     context.metrics.backend("emqx", "emqx1").error("timeout");
     context.metrics.pool("emqx").ids.refused(5);
     let path = context.metrics.path(PathKind::Copy);

@@ -129,7 +129,7 @@ const MISTAKES: &[(&str, &str, &str)] = &[
     ("timeout = \"1s\"\n", "timeout = \"1s\"\n[pool.x.rebalance]\nskew = nan\n", "f:25:8: pool.x.rebalance.skew: nan is out of range: allowed is 1.01 to 100"),
     ("timeout = \"1s\"\n", "timeout = \"1s\"\n[pool.x.rebalance]\nskew = \"1.2\"\n", "f:25:8: pool.x.rebalance.skew: expected a number, found a string"),
     // Keys nobody knows.
-    ("workers = 2", "worker = 2", "f:1:1: worker: unknown key, did you mean workers? (known here: admin, datapath, http, ids, limits, listener, log, pool, share, sockmap, splice, timeouts, workers)"),
+    ("workers = 2", "worker = 2", "f:1:1: worker: unknown key, did you mean workers? (known here: admin, datapath, guard, http, ids, limits, listener, log, pool, share, sockmap, splice, timeouts, workers)"),
     ("level = ", "colour = ", "f:4:1: log.colour: unknown key (known here: format, level, sessions)"),
     ("socket = ", "socke = ", "f:6:1: admin.socke: unknown key, did you mean socket? (known here: socket)"),
     ("listen = ", "bind = ", "f:8:1: http.bind: unknown key (known here: listen)"),
