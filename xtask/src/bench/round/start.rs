@@ -24,6 +24,8 @@ const PORT: u16 = 1883;
 const LIMIT: Duration = Duration::from_secs(20);
 /// Time for one client to get in.
 const VISIT: Duration = Duration::from_secs(1);
+/// Time for it to be connected: one that comes too early comes again soon.
+const CONNECT: Duration = Duration::from_millis(100);
 /// Between start and reload: a balancer that has just begun may not know the signal yet.
 const REST: Duration = Duration::from_millis(500);
 /// Between two clients.
@@ -102,7 +104,7 @@ impl Visits<'_> {
 
     fn visit(&mut self) -> io::Result<()> {
         self.count += 1;
-        let connect = || TcpStream::connect_timeout(&self.front, VISIT);
+        let connect = || TcpStream::connect_timeout(&self.front, CONNECT);
         let mut stream = self.ns.run(connect)?;
         stream.set_read_timeout(Some(VISIT))?;
         let id = format!("visit-{}", self.count);
