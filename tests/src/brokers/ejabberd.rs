@@ -69,9 +69,18 @@ impl<'a> Ejabberd<'a> {
         wait::for_true("ejabberd should listen again", START, || {
             self.erlang.ns.connect(*address).is_ok()
         });
+        // A node that the others do not all know answers, and loses sessions.
         let all = self.nodes.len();
-        let together = "length(rpc:call('ej1@localhost', ejabberd_cluster, get_nodes, []))";
-        evaluate(&self.erlang, &format!("{all} = {together}"));
+        let names: Vec<_> = (1..=all).map(|n| format!("'ej{n}@localhost'")).collect();
+        let names = names.join(", ");
+        wait::for_true("the nodes should know each other", START, || {
+            let sees = format!("length(rpc:call(N, ejabberd_cluster, get_nodes, [])) =:= {all}");
+            let running =
+                format!("length(rpc:call(N, mnesia, system_info, [running_db_nodes])) =:= {all}");
+            let every =
+                format!("true = lists:all(fun(N) -> {sees} andalso {running} end, [{names}])");
+            try_evaluate(&self.erlang, &every).is_ok()
+        });
     }
 
     /// What a node (counted from 1) has logged.
@@ -101,6 +110,8 @@ fn node(erlang: &Erlang<'_>, n: usize, address: SocketAddr) -> Process {
         .args(["-noinput", "-sname", &format!("ej{n}@localhost")])
         .args(QUIET);
     command.args(["-kernel", "inet_dist_use_interface", "{127,0,0,1}"]);
+    // Or a node that comes back may make `global` cut the others apart.
+    command.args(["-kernel", "prevent_overlapping_partitions", "false"]);
     let mnesia = format!("\"{}\"", dir.join("mnesia").display());
     command.args(["-mnesia", "dir", &mnesia, "-s", "ejabberd"]);
     Process::start(&format!("ej{n}"), erlang.dir(), &mut command)
@@ -108,9 +119,18 @@ fn node(erlang: &Erlang<'_>, n: usize, address: SocketAddr) -> Process {
 
 /// Evaluates an Erlang expression on a node of its own; panics when it fails.
 fn evaluate(erlang: &Erlang<'_>, expression: &str) {
+    if let Err(text) = try_evaluate(erlang, expression) {
+        panic!("{expression}: {text}");
+    }
+}
+
+/// The same; what was printed when it fails.
+fn try_evaluate(erlang: &Erlang<'_>, expression: &str) -> Result<(), String> {
     let mut command = erlang.command(find("erl").expect("erl"));
+    // Hidden: the cluster does not take it for one of its nodes.
     command.args([
         "-noinput",
+        "-hidden",
         "-sname",
         &format!("ask{}@localhost", std::process::id()),
     ]);
@@ -118,6 +138,8 @@ fn evaluate(erlang: &Erlang<'_>, expression: &str) {
         "try {expression}, halt(0) catch C:R -> io:format(\"~p:~p~n\", [C, R]), halt(1) end."
     );
     let out = command.arg("-eval").arg(code).output().expect("run erl");
-    let text = String::from_utf8_lossy(&out.stdout);
-    assert!(out.status.success(), "{expression}: {text}");
+    match out.status.success() {
+        true => Ok(()),
+        false => Err(String::from_utf8_lossy(&out.stdout).into_owned()),
+    }
 }
