@@ -33,8 +33,8 @@ size = "10k"
 expire = "30m"
 [pool.brokers.health]
 type = "tcp"
-interval = "1s"
-timeout = "15s"
+interval = "5s"
+timeout = "5s"
 [[pool.brokers.backend]]
 name = "b1"
 address = "10.77.2.2:1001"
