@@ -80,6 +80,14 @@ impl<'a> Imported<'a> {
     }
 }
 
+impl Drop for Imported<'_> {
+    /// One that a panic ends leaves its pins where the program pins by default.
+    fn drop(&mut self) {
+        self.process.kill();
+        let _ = self.ns.command(binary()).args(["flows", "flush"]).output();
+    }
+}
+
 /// Writes a configuration into `dir`, for which DIR stands in it.
 pub fn write(dir: &Path, name: &str, source: &str) -> PathBuf {
     let file = dir.join(name);
